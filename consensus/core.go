@@ -1,0 +1,356 @@
+package consensus
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// Core is one replica of the protocol in one epoch. It is not safe for
+// concurrent use: exactly one goroutine steps it.
+type Core struct {
+	cfg   Config
+	sched Schedule
+	self  int // own index, -1 for an observer
+
+	now Instant
+	out Output
+
+	own history // what this validator signed; restored from the log
+
+	fin       Tip // newest committed block
+	finAt     time.Duration
+	execTip   Tip
+	execAhead bool // execution lags too far for more catch-up
+
+	view     uint64
+	entered  time.Duration
+	left     []leftView // recently left views, newest last
+	views    map[uint64]*viewState
+	blocks   map[common.Hash]*blockNode
+	recent   []*Proposal // newest committed proposals, for peers one step behind
+	topNotar uint64      // highest view notarized directly or indirectly
+	topNull  uint64      // highest view that a nullification opens
+	pending  *commitGoal // the newest proof of finality
+	ranged   *commitGoal // proof for the last range of blocks that arrived
+
+	lastProposed uint64
+	proposedAt   time.Duration
+	building     *BuildRequest
+	declined     bool // the application had nothing for the current parent
+	declinedAt   time.Duration
+
+	demandAt    uint64 // Unix ms, 0 for none
+	demandSince time.Duration
+
+	expired  bool // the leader gave up its term: own timers count as expired
+	resentAt time.Duration
+	statusAt time.Duration
+
+	peers   []peerState
+	fetches []*fetch
+	catchUp catchUp
+	rejoin  rejoin
+}
+
+type leftView struct {
+	view uint64
+	at   time.Duration
+}
+
+// viewState is what a replica knows about one view above the final one.
+type viewState struct {
+	proposal    *Proposal // the first one seen
+	equivocated bool
+	votes       [Finalize + 1][]*Vote // by kind, then signer
+	accused     []bool                // signers whose evidence was reported
+	notar       *Cert                 // direct notarization
+	nul         *Cert
+	final       *Cert
+	// inotar is the view's notarized block, known directly or because a
+	// descendant in the same term is notarized; zero when unknown.
+	inotar  common.Hash
+	notarAt time.Duration
+	votedAt time.Duration // own NOTARIZE
+	askedAt time.Duration // last request for certificates that this view needs
+	asked   bool
+}
+
+// blockNode is a block above the final one.
+type blockNode struct {
+	hash       common.Hash
+	block      *Block
+	proposal   *Proposal // nil when it came from a range
+	verdict    Verdict   // zero while unknown
+	judging    bool
+	parentTime uint64
+}
+
+// commitGoal is the newest known proof of finality that is not yet delivered:
+// cert finalizes target or a descendant of it.
+type commitGoal struct {
+	target common.Hash
+	view   uint64
+	cert   *Cert
+}
+
+// New makes a Core from its configuration and the log's records. It sends
+// nothing: the first step must be [Start].
+func New(cfg Config) (*Core, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c := &Core{
+		cfg: cfg, sched: cfg.Schedule(), self: -1,
+		fin: cfg.Tip, execTip: cfg.Tip,
+		views: map[uint64]*viewState{}, blocks: map[common.Hash]*blockNode{},
+		peers: make([]peerState, cfg.Peers),
+	}
+	if cfg.Signer != nil {
+		i, ok := cfg.Committee.Index(cfg.Signer.Address())
+		if !ok {
+			return nil, fmt.Errorf("consensus: the key of %s belongs to no validator", cfg.Signer.Address())
+		}
+		c.self = i
+	}
+	c.own = newHistory(c.sched)
+	if err := c.recover(cfg.Recovered); err != nil {
+		return nil, err
+	}
+	c.cfg.Recovered = nil
+	c.view = max(c.fin.View, c.topNotar) + 1
+	return c, nil
+}
+
+// recover replays the log: own votes bind again, kept bodies are served again
+// and kept certificates are known again.
+func (c *Core) recover(records []Record) error {
+	for i := range records {
+		r := &records[i]
+		if r.Epoch != c.cfg.Epoch {
+			continue
+		}
+		if c.rejoin.amnesia && c.rejoin.from == 0 {
+			c.rejoin.from = r.View // Votes after the loss: the wait was over by then.
+		}
+		switch r.Type {
+		case RecordAmnesia:
+			c.rejoin = rejoin{amnesia: true}
+		case RecordNullify:
+			c.own.nullified(r.View)
+		case RecordNotarize:
+			p, err := r.proposalOf()
+			if err != nil {
+				return fmt.Errorf("log record %d: %w", i, err)
+			}
+			c.own.notarized(r.View, p.hash)
+			if c.self >= 0 && c.sched.Leader(r.View) == c.self {
+				c.lastProposed = max(c.lastProposed, r.View)
+			}
+			if r.View > c.fin.View {
+				c.viewAt(r.View).proposal = p
+				c.insert(p.hash, &p.Block, p)
+			}
+		case RecordFinalize:
+			cert, err := r.notarizationOf()
+			if err != nil {
+				return fmt.Errorf("log record %d: %w", i, err)
+			}
+			c.own.finalized(r.View, cert.Hash)
+			if r.View > c.fin.View {
+				c.onCert(cert)
+			}
+		default:
+			return fmt.Errorf("log record %d has the unknown type %d", i, r.Type)
+		}
+	}
+	c.out = Output{} // Judge and fetch again in Start, with a driver attached.
+	for _, n := range c.blocks {
+		n.judging = false
+	}
+	c.fetches = nil
+	return nil
+}
+
+// Step applies one input at a time that never runs backwards and returns what
+// to do. The output is valid until the next step.
+func (c *Core) Step(now Instant, in Input) *Output {
+	c.now, c.out = now, Output{}
+	switch in := in.(type) {
+	case Start:
+		c.start()
+	case Tick:
+	case Received:
+		c.receive(in.From, in.Message.msg)
+	case Stale:
+		c.heard(in.From)
+		c.helpLate(in.From, in.View)
+	case PeerUp:
+		c.peerUp(in.Peer)
+	case PeerDown:
+		c.peers[in.Peer].up = false
+	case Built:
+		c.built(in)
+	case Judged:
+		c.judged(in)
+	case Demand:
+		c.demand(in.AtUnixMs)
+	case Executed:
+		c.executed(in.Tip)
+	}
+	c.advance()
+	c.timers()
+	c.retryFetches()
+	c.syncRange()
+	c.announce()
+	return &c.out
+}
+
+func (c *Core) start() {
+	c.entered, c.finAt = c.now.Mono, c.now.Mono
+	for _, n := range c.ordered() {
+		c.judge(n)
+	}
+	c.rejoinCheck()
+	c.resend(Everyone)
+}
+
+func (c *Core) executed(t Tip) {
+	if t.Height > c.execTip.Height {
+		c.execTip = t
+		c.declined = false
+		c.own.prune(t.View)
+	}
+}
+
+func (c *Core) demand(at uint64) {
+	if at != 0 && (c.demandAt == 0 || c.demandAt > c.now.UnixMs) {
+		c.demandSince = c.now.Mono
+		if at > c.now.UnixMs {
+			c.demandSince += time.Duration(at-c.now.UnixMs) * time.Millisecond
+		}
+	}
+	c.demandAt, c.declined = at, false
+}
+
+// wanted reports whether the application wants a block, and otherwise arranges
+// to wake when it will.
+func (c *Core) wanted() bool {
+	if c.demandAt == 0 {
+		return false
+	}
+	if c.demandAt > c.now.UnixMs {
+		c.wake(c.now.Mono + time.Duration(c.demandAt-c.now.UnixMs)*time.Millisecond)
+		return false
+	}
+	return true
+}
+
+// advance enters the newest view, commits, votes and leads until nothing
+// moves. Each round signs or commits something, so it ends.
+func (c *Core) advance() {
+	for c.out.Fault == "" {
+		c.enter()
+		committed := c.commit()
+		if !c.castVotes() && !committed {
+			break
+		}
+	}
+	if c.out.Fault == "" {
+		c.lead()
+	}
+}
+
+// enter moves to the highest view that any certificate opens.
+func (c *Core) enter() {
+	v := max(c.view, c.topNotar+1, c.topNull, c.fin.View+1)
+	if v == c.view {
+		return
+	}
+	c.left = append(c.left, leftView{c.view, c.now.Mono})
+	if len(c.left) > 64 {
+		c.left = c.left[len(c.left)-64:]
+	}
+	c.view, c.entered = v, c.now.Mono
+	c.expired, c.declined = false, false
+}
+
+// viewAt returns the state of a view above the final one, making it if needed.
+func (c *Core) viewAt(v uint64) *viewState {
+	s := c.views[v]
+	if s == nil {
+		s = new(viewState)
+		c.views[v] = s
+	}
+	return s
+}
+
+// horizon is the highest view whose votes and proposals are kept.
+func (c *Core) horizon() uint64 {
+	return max(c.view+c.cfg.Window+1, c.sched.Next(c.view))
+}
+
+// anchor is the highest view in [start(v)-1, v-1] that is known to be
+// notarized, or start(v)-1.
+func (c *Core) anchor(v uint64) uint64 {
+	low := c.sched.Start(v) - 1
+	for x := v - 1; x > low; x-- {
+		if _, ok := c.notarizedAt(x); ok {
+			return x
+		}
+	}
+	return low
+}
+
+// The three methods of evidence, on which S4 rests.
+
+func (c *Core) finalTip() (uint64, common.Hash) { return c.fin.View, c.fin.Hash }
+
+func (c *Core) notarizedAt(v uint64) (common.Hash, bool) {
+	if v == c.fin.View {
+		return c.fin.Hash, true
+	}
+	s := c.views[v]
+	if s == nil || s.inotar == (common.Hash{}) {
+		return common.Hash{}, false
+	}
+	return s.inotar, true
+}
+
+func (c *Core) coveredAt(x uint64) bool { return c.covering(x) != nil }
+
+// covering returns a nullification that covers view x, or nil.
+func (c *Core) covering(x uint64) *Cert {
+	for u := max(c.sched.Start(x), c.fin.View+1); u <= x; u++ {
+		if s := c.views[u]; s != nil && s.nul != nil {
+			return s.nul
+		}
+	}
+	return nil
+}
+
+// voting reports whether this replica may sign for view v.
+func (c *Core) voting(v uint64) bool {
+	return c.self >= 0 && (!c.rejoin.amnesia || (c.rejoin.from != 0 && v >= c.rejoin.from))
+}
+
+// wake asks for a tick at t at the latest.
+func (c *Core) wake(t time.Duration) {
+	t = max(t, c.now.Mono+1)
+	if c.out.WakeAt == 0 || t < c.out.WakeAt {
+		c.out.WakeAt = t
+	}
+}
+
+func (c *Core) send(to int, lane Lane, m Message) {
+	if to != c.self || to == Everyone {
+		c.out.Send = append(c.out.Send, Send{to, lane, m})
+	}
+}
+
+func (c *Core) fault(format string, args ...any) {
+	if c.out.Fault == "" {
+		c.out.Fault = fmt.Sprintf(format, args...)
+	}
+}

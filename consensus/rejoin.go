@@ -1,0 +1,39 @@
+package consensus
+
+// rejoin is the way back for a validator whose log was lost. It may have
+// signed anything before, so it observes until it is certain that every view
+// it can have voted in lies behind.
+type rejoin struct {
+	amnesia bool
+	// from is the first view to vote in again; 0 while unknown.
+	from uint64
+}
+
+// rejoinCheck looks at the statuses of the other validators, which all came
+// after this process started. With q of them, no honest one has been more than
+// W+1 views ahead of the highest stated view when the log was lost, so a term
+// that starts beyond a margin of T+2W+2 is new to everybody. While q-1 others
+// are still at genesis, nothing was lost.
+func (c *Core) rejoinCheck() {
+	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 {
+		return
+	}
+	said, fresh, top := 0, 0, c.view
+	for i := range c.cfg.Committee.Size() {
+		p := &c.peers[i]
+		if i == c.self || !p.status || p.observer {
+			continue
+		}
+		said++
+		top = max(top, p.view)
+		if p.finHeight == 0 && p.view <= 1 {
+			fresh++
+		}
+	}
+	switch q := c.cfg.Committee.Quorum(); {
+	case said >= q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
+		c.rejoin.amnesia = false
+	case said >= q:
+		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
+	}
+}

@@ -1,0 +1,383 @@
+package consensus
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// This file helps peers and asks them for help: certificates, single blocks by
+// hash, ranges of final blocks. Catching up is not a mode: what arrives goes
+// through the same handlers, and a replica that finds itself leader proposes.
+
+var noHash common.Hash
+
+type peerState struct {
+	up       bool
+	heardAt  time.Duration // zero: never
+	helpedAt time.Duration
+	helped   bool
+	// What the peer said last.
+	finHeight, finView uint64
+	status             bool
+	observer           bool
+	view               uint64
+	claimedAt          time.Duration // when it first claimed a height above ours
+}
+
+// fetch is one wanted block.
+type fetch struct {
+	hash  common.Hash
+	view  uint64
+	at    time.Duration
+	next  int // the peer to ask next
+	tries int // left; negative for a block that a certificate names
+}
+
+// maxFetches bounds the blocks asked for at once; the rest is asked for when
+// these arrive.
+const maxFetches = 64
+
+// catchUp is the one outstanding range request.
+type catchUp struct {
+	active bool
+	peer   int
+	at     time.Duration
+}
+
+const (
+	// rangeCount is how many blocks one range request asks for.
+	rangeCount = 64
+	// rangeTimeout is how long a peer may take to answer before the next one
+	// is asked.
+	rangeTimeout = 2 * time.Second
+	// maxExecutionLag is how many delivered blocks may wait for execution
+	// before catch-up pauses.
+	maxExecutionLag = 256
+	// maxHelpViews bounds the views that one help message covers.
+	maxHelpViews = 32
+)
+
+func (c *Core) heard(from int) {
+	p := &c.peers[from]
+	p.up, p.heardAt = true, max(c.now.Mono, 1)
+}
+
+func (c *Core) peerUp(peer int) {
+	c.heard(peer)
+	s := c.status()
+	c.send(peer, LaneCert, &s)
+	c.resend(peer)
+}
+
+// anyPeer picks a connected peer, spread by view.
+func (c *Core) anyPeer(view uint64) int {
+	n := len(c.peers)
+	for i := range n {
+		p := int((view + uint64(i)) % uint64(n))
+		if p != c.self && c.peers[p].up {
+			return p
+		}
+	}
+	return Everyone
+}
+
+// help sends a peer what it needs to leave view x, at most every Δ/4.
+func (c *Core) help(peer int, x uint64) {
+	p := &c.peers[peer]
+	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 {
+		return
+	}
+	p.helped, p.helpedAt = true, c.now.Mono
+	c.certsFor(peer, x)
+	if c.self < 0 {
+		return
+	}
+	v := c.view
+	if hash, ok := c.own.voted[v]; ok {
+		c.send(peer, LaneVote, c.sign(Notarize, v, hash))
+	}
+	if c.own.nulled[v] {
+		c.send(peer, LaneVote, c.sign(Nullify, v, noHash))
+	}
+}
+
+// certsFor sends the finalization, the certificates of views from x on, and,
+// as leader, the current proposal.
+func (c *Core) certsFor(to int, x uint64) {
+	if certs := c.certificates(x, c.view, maxHelpViews); len(certs) > 0 {
+		c.send(to, LaneCert, &CertResponse{Certs: certs})
+	}
+	if s := c.views[c.view]; s != nil && s.proposal != nil && c.sched.Leader(c.view) == c.self {
+		c.send(to, LaneProposal, s.proposal)
+	}
+}
+
+func (c *Core) certificates(from, to uint64, limit int) []*Cert {
+	var certs []*Cert
+	if c.fin.Finalization != nil {
+		certs = append(certs, c.fin.Finalization)
+	}
+	for v := max(from, c.fin.View+1); v <= to && limit > 0 && len(certs)+3 <= maxCertsPerAnswer; v++ {
+		limit--
+		s := c.views[v]
+		if s == nil {
+			continue
+		}
+		for _, cert := range []*Cert{s.notar, s.nul, s.final} {
+			if cert != nil {
+				certs = append(certs, cert)
+			}
+		}
+	}
+	return certs
+}
+
+// helpLate helps the sender of a vote for a view that was left more than Δ ago.
+func (c *Core) helpLate(from int, view uint64) {
+	if view >= c.view {
+		return
+	}
+	for _, l := range slices.Backward(c.left) {
+		if l.view <= view {
+			if l.view == view && c.now.Mono < l.at+c.cfg.Timing.Delta {
+				return
+			}
+			break
+		}
+		if c.now.Mono < l.at+c.cfg.Timing.Delta && l.view <= view+c.cfg.Window+1 {
+			return // Left only just: the vote crossed ours on the way.
+		}
+	}
+	c.help(from, c.sched.Start(max(view, 1)))
+}
+
+func (c *Core) onStatus(from int, s *Status) {
+	if s.Epoch != c.cfg.Epoch {
+		return
+	}
+	p := &c.peers[from]
+	if s.FinHeight > c.fin.Height && p.finHeight <= c.fin.Height {
+		p.claimedAt = c.now.Mono
+	}
+	p.finHeight, p.finView, p.view = s.FinHeight, s.FinView, s.View
+	p.status, p.observer = true, s.Observer
+	c.rejoinCheck()
+	if s.FinView < c.fin.View || s.View < c.view {
+		c.help(from, c.sched.Start(max(s.View, 1)))
+	}
+}
+
+func (c *Core) onCertRequest(from int, r *CertRequest) {
+	if r.Epoch != c.cfg.Epoch || r.To < r.From {
+		return
+	}
+	p := &c.peers[from]
+	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 {
+		return
+	}
+	p.helped, p.helpedAt = true, c.now.Mono
+	// A nullification below From covers it to the end of its term.
+	low := r.From
+	if low > 0 {
+		low = min(low, c.sched.Start(max(low, 1)))
+	}
+	if certs := c.certificates(low, min(r.To, c.horizon()), maxHelpViews+int(c.cfg.Term)); len(certs) > 0 {
+		c.send(from, LaneCert, &CertResponse{Certs: certs})
+	}
+}
+
+// onBlockRequest answers with a proposal and its undelivered ancestors, or has
+// the driver answer with stored blocks.
+func (c *Core) onBlockRequest(from int, r *BlockRequest) {
+	if r.Hash == noHash {
+		if r.From > 0 && r.From <= c.fin.Height {
+			c.out.Serve = append(c.out.Serve, RangeRequest{Peer: from, From: r.From, Count: min(r.Count, maxBlocksPerRange)})
+		}
+		return
+	}
+	var found []*Proposal
+	size := 0
+	for hash := r.Hash; len(found) < maxProposals; {
+		p := c.proposalOf(hash)
+		if p == nil {
+			break
+		}
+		size += len(p.Block.Payload) + len(p.Block.Data)
+		if len(found) > 0 && size > c.cfg.MaxBlockBytes {
+			break
+		}
+		found = append(found, p)
+		hash = p.Block.Header.ParentHash
+		if hash == c.fin.Hash {
+			break
+		}
+	}
+	if len(found) > 0 {
+		c.send(from, LaneSync, &BlockResponse{Proposals: found})
+	}
+}
+
+func (c *Core) proposalOf(hash common.Hash) *Proposal {
+	if n := c.blocks[hash]; n != nil && n.verdict != Missing {
+		return n.proposal
+	}
+	for _, p := range c.recent {
+		if p.hash == hash {
+			return p
+		}
+	}
+	return nil
+}
+
+func (c *Core) onBlockResponse(from int, r *BlockResponse) {
+	for _, p := range r.Proposals {
+		if p.Block.Header.View > c.fin.View {
+			c.onProposal(from, p)
+			// A requested block comes with ancestors that it waits for.
+			if n := c.blocks[p.hash]; n == nil && c.wantedParent(p.hash) {
+				c.insert(p.hash, &p.Block, p)
+			}
+		}
+	}
+	if len(r.Blocks) == 0 {
+		return
+	}
+	if c.catchUp.active && c.catchUp.peer == from {
+		c.catchUp.active = false
+	}
+	// Only a range that continues the own chain is of use: its hashes lead
+	// from the tip to a verified finalization.
+	first := 0
+	for first < len(r.Blocks) && r.Blocks[first].Header.Height <= c.fin.Height {
+		first++
+	}
+	if first == len(r.Blocks) || r.Blocks[first].Header.ParentHash != c.fin.Hash {
+		c.distrust(from)
+		return
+	}
+	for _, b := range r.Blocks[first:] {
+		c.insert(b.Header.Hash(), b, nil)
+	}
+	last := r.Blocks[len(r.Blocks)-1]
+	if len(r.Headers) == 0 {
+		c.onCert(r.Finalization)
+	}
+	c.ranged = &commitGoal{last.Header.Hash(), last.Header.View, r.Finalization}
+}
+
+// wantedParent reports that a known block waits for this one as its parent.
+func (c *Core) wantedParent(hash common.Hash) bool {
+	for _, n := range c.blocks {
+		if n.block.Header.ParentHash == hash && n.verdict == 0 && !n.judging {
+			return true
+		}
+	}
+	return false
+}
+
+// distrust forgets what a peer claimed, so that another one is asked.
+func (c *Core) distrust(peer int) {
+	c.peers[peer].finHeight, c.peers[peer].finView = 0, 0
+}
+
+// fetch asks for one block by hash, source first; repeated until it arrives or
+// no longer matters.
+func (c *Core) fetch(hash common.Hash, view uint64, source int) {
+	c.fetchTries(hash, view, source, -1)
+}
+
+// fetchParent asks for the parent that a proposal names. Nothing proves that
+// it exists, so it is asked for a few times only.
+func (c *Core) fetchParent(h *Header, source int) {
+	if h.ParentView < h.View {
+		c.fetchTries(h.ParentHash, h.ParentView, source, len(c.peers)+1)
+	}
+}
+
+func (c *Core) fetchTries(hash common.Hash, view uint64, source, tries int) {
+	if hash == c.fin.Hash || view <= c.fin.View || c.fetching(hash) || len(c.fetches) >= maxFetches {
+		return
+	}
+	if source == Everyone || source == c.self || !c.peers[source].up {
+		source = c.anyPeer(view)
+	}
+	f := &fetch{hash: hash, view: view, at: c.now.Mono, next: source, tries: tries}
+	c.fetches = append(c.fetches, f)
+	c.ask(f)
+}
+
+func (c *Core) ask(f *fetch) {
+	f.at = c.now.Mono
+	f.tries--
+	if f.next != Everyone {
+		c.send(f.next, LaneSync, &BlockRequest{Hash: f.hash})
+		f.next = c.anyPeer(uint64(f.next) + 1)
+	} else {
+		f.next = c.anyPeer(f.view)
+	}
+	c.wake(f.at + c.cfg.Timing.Delta)
+}
+
+func (c *Core) fetching(hash common.Hash) bool {
+	return slices.ContainsFunc(c.fetches, func(f *fetch) bool { return f.hash == hash })
+}
+
+func (c *Core) dropFetch(hash common.Hash) {
+	c.fetches = slices.DeleteFunc(c.fetches, func(f *fetch) bool { return f.hash == hash })
+}
+
+func (c *Core) retryFetches() {
+	c.fetches = slices.DeleteFunc(c.fetches, func(f *fetch) bool {
+		return f.tries == 0 && c.now.Mono >= f.at+c.cfg.Timing.Delta
+	})
+	for _, f := range c.fetches {
+		if c.now.Mono >= f.at+c.cfg.Timing.Delta {
+			c.ask(f)
+		} else {
+			c.wake(f.at + c.cfg.Timing.Delta)
+		}
+	}
+}
+
+// syncRange asks a peer that is ahead for the blocks after the tip,
+// when they do not come by themselves.
+func (c *Core) syncRange() {
+	if c.catchUp.active {
+		if c.now.Mono < c.catchUp.at+rangeTimeout {
+			c.wake(c.catchUp.at + rangeTimeout)
+			return
+		}
+		c.catchUp.active = false
+		c.distrust(c.catchUp.peer)
+	}
+	if c.ranged != nil && c.now.Mono < c.catchUp.at+rangeTimeout {
+		c.wake(c.catchUp.at + rangeTimeout)
+		return // The last range is being judged.
+	}
+	if c.fin.Height > c.execTip.Height+maxExecutionLag {
+		return
+	}
+	// In turn, not the highest claim first: a liar must not be asked for ever.
+	next := -1
+	for i := range c.peers {
+		at := (c.catchUp.peer + 1 + i) % len(c.peers)
+		if p := &c.peers[at]; at != c.self && p.up && p.finHeight > c.fin.Height {
+			next = at
+			break
+		}
+	}
+	if next < 0 {
+		return
+	}
+	p := &c.peers[next]
+	wait := max(p.claimedAt, c.finAt) + 2*c.cfg.Timing.Delta
+	if p.finHeight <= c.fin.Height+8 && c.now.Mono < wait {
+		c.wake(wait)
+		return
+	}
+	c.catchUp = catchUp{active: true, peer: next, at: c.now.Mono}
+	c.send(next, LaneSync, &BlockRequest{From: c.fin.Height + 1, Count: rangeCount})
+	c.wake(c.now.Mono + rangeTimeout)
+}

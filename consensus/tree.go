@@ -1,0 +1,266 @@
+package consensus
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// This file keeps the tree of blocks above the final one and commits along it.
+
+// ordered lists the tree's blocks by view, then hash: a deterministic order.
+func (c *Core) ordered() []*blockNode {
+	nodes := make([]*blockNode, 0, len(c.blocks))
+	for _, n := range c.blocks {
+		nodes = append(nodes, n)
+	}
+	slices.SortFunc(nodes, func(a, b *blockNode) int {
+		if a.block.Header.View != b.block.Header.View {
+			if a.block.Header.View < b.block.Header.View {
+				return -1
+			}
+			return 1
+		}
+		return bytes.Compare(a.hash[:], b.hash[:])
+	})
+	return nodes
+}
+
+// insert adds a block whose hash was checked, or new data for one whose data
+// did not fit, and has it judged as soon as its parent is known.
+func (c *Core) insert(hash common.Hash, b *Block, p *Proposal) {
+	n := c.blocks[hash]
+	switch {
+	case n == nil:
+		n = &blockNode{hash: hash, block: b, proposal: p}
+		c.blocks[hash] = n
+	case n.verdict == Missing:
+		n.block, n.verdict = b, 0
+		if p == nil && n.proposal != nil {
+			p = &Proposal{Block: *b, Justify: n.proposal.Justify, LeaderVote: n.proposal.LeaderVote, hash: hash}
+		}
+		n.proposal = p
+	default:
+		if n.proposal == nil {
+			n.proposal = p
+		}
+		return
+	}
+	c.dropFetch(hash)
+	if s := c.views[b.Header.View]; s != nil {
+		if s.proposal != nil && s.proposal.hash == hash && n.proposal != nil {
+			s.proposal = n.proposal
+		}
+		if s.inotar == hash {
+			c.markParent(n)
+		}
+	}
+	c.judge(n)
+	for _, child := range c.ordered() {
+		if child.block.Header.ParentHash == hash {
+			c.judge(child)
+		}
+	}
+}
+
+// parent returns a block's parent as height, time and view, and the parent's
+// node unless it is the final tip; ok is false while it is unknown.
+func (c *Core) parent(h *Header) (node *blockNode, height, timeMs, view uint64, ok bool) {
+	if h.ParentHash == c.fin.Hash {
+		return nil, c.fin.Height, c.fin.TimeMs, c.fin.View, true
+	}
+	n := c.blocks[h.ParentHash]
+	if n == nil {
+		return nil, 0, 0, 0, false
+	}
+	ph := &n.block.Header
+	return n, ph.Height, ph.TimeMs, ph.View, true
+}
+
+// judge checks a block's header against its parent's and hands the rest to the
+// application, once.
+func (c *Core) judge(n *blockNode) {
+	if n.judging || n.verdict != 0 {
+		return
+	}
+	h := &n.block.Header
+	parent, height, timeMs, view, ok := c.parent(h)
+	if !ok {
+		return
+	}
+	n.parentTime = timeMs
+	if h.Version != HeaderVersion || h.Epoch != c.cfg.Epoch || h.Height != height+1 ||
+		h.TimeMs <= timeMs || h.ParentView != view || view >= h.View || h.Flags != 0 ||
+		h.CommitteeHash != c.cfg.Committee.Hash() ||
+		h.Proposer != c.cfg.Committee.Address(c.sched.Leader(h.View)) ||
+		len(n.block.Payload)+len(n.block.Data) > c.cfg.MaxBlockBytes {
+		n.verdict = Invalid
+		return
+	}
+	n.judging = true
+	req := JudgeRequest{Hash: n.hash, Block: n.block}
+	if parent != nil {
+		req.Parent = parent.block
+	}
+	c.out.Judge = append(c.out.Judge, req)
+}
+
+func (c *Core) judged(in Judged) {
+	n := c.blocks[in.Hash]
+	if n == nil || !n.judging {
+		return
+	}
+	n.judging, n.verdict = false, in.Verdict
+	if in.Verdict == Missing {
+		c.fetch(in.Hash, n.block.Header.View, c.sched.Leader(n.block.Header.View))
+	}
+}
+
+// markNotarized records that a view's block is notarized, and with it the
+// block's ancestors in the same term.
+func (c *Core) markNotarized(view uint64, hash common.Hash, source int) {
+	s := c.viewAt(view)
+	if s.inotar != (common.Hash{}) {
+		return // Two different ones need more than f faulty validators; S4 keeps to the first.
+	}
+	s.inotar = hash
+	c.topNotar = max(c.topNotar, view)
+	if n := c.blocks[hash]; n != nil {
+		c.markParent(n)
+	} else {
+		c.fetch(hash, view, source)
+	}
+}
+
+func (c *Core) markParent(n *blockNode) {
+	h := &n.block.Header
+	if h.ParentView > c.fin.View && h.ParentView < h.View && c.sched.sameTerm(h.ParentView, h.View) {
+		c.markNotarized(h.ParentView, h.ParentHash, c.sched.Leader(h.View))
+	}
+}
+
+// commit delivers everything up to the newest proof of finality, once each
+// block on the way is known and valid. It reports whether the tip moved.
+func (c *Core) commit() bool {
+	return c.commitTo(&c.pending) || c.commitTo(&c.ranged)
+}
+
+func (c *Core) commitTo(slot **commitGoal) bool {
+	goal := *slot
+	if goal == nil {
+		return false
+	}
+	if goal.view <= c.fin.View {
+		*slot = nil
+		return false
+	}
+	var path []*blockNode
+	for hash, view := goal.target, goal.view; hash != c.fin.Hash; {
+		n := c.blocks[hash]
+		if n == nil {
+			if view <= c.fin.View {
+				c.fault("block %s of view %d is final but does not extend the final block %s of view %d: more than %d validators are faulty",
+					goal.target, goal.view, c.fin.Hash, c.fin.View, c.cfg.Committee.Faulty())
+				return false
+			}
+			c.fetch(hash, view, c.anyPeer(view))
+			return false
+		}
+		path = append(path, n)
+		hash, view = n.block.Header.ParentHash, n.block.Header.ParentView
+	}
+	slices.Reverse(path)
+	for _, n := range path {
+		c.judge(n)
+		switch n.verdict {
+		case Valid:
+		case Invalid:
+			c.fault("block %s of view %d is final but judged invalid here: this node's rules differ from the quorum's", n.hash, n.block.Header.View)
+			return false
+		default:
+			return false
+		}
+	}
+	for _, n := range path {
+		c.deliver(n, goal)
+	}
+	*slot = nil
+	c.forget()
+	return true
+}
+
+func (c *Core) deliver(n *blockNode, goal *commitGoal) {
+	f := FinalBlock{Block: n.block, Hash: n.hash}
+	if s := c.views[n.block.Header.View]; s != nil && s.final != nil && s.final.Hash == n.hash {
+		f.Finalization = s.final
+	} else if goal.cert.Hash == n.hash {
+		f.Finalization = goal.cert
+	}
+	c.out.Final = append(c.out.Final, f)
+	h := &n.block.Header
+	c.fin = Tip{Epoch: h.Epoch, View: h.View, Height: h.Height, Hash: n.hash, TimeMs: h.TimeMs, Finalization: goal.cert}
+	c.finAt = c.now.Mono
+	if n.proposal != nil {
+		c.recent = append(c.recent, n.proposal)
+		if len(c.recent) > maxRecent {
+			c.recent = c.recent[1:]
+		}
+	}
+}
+
+// maxRecent is how many committed proposals stay at hand for peers that are a
+// step behind; the block store serves the rest.
+const maxRecent = 16
+
+// forget drops what the final tip made irrelevant.
+func (c *Core) forget() {
+	for v := range c.views {
+		if v <= c.fin.View {
+			delete(c.views, v)
+		}
+	}
+	for hash, n := range c.blocks {
+		if n.block.Header.View <= c.fin.View {
+			delete(c.blocks, hash)
+		}
+	}
+	c.fetches = slices.DeleteFunc(c.fetches, func(f *fetch) bool { return f.view <= c.fin.View })
+	for _, n := range c.ordered() {
+		c.judge(n) // Children of the new tip may have waited for their parent.
+	}
+}
+
+// prune forgets votes that no message can ask about any more: those two terms
+// below a tip that the block store holds durably.
+func (h *history) prune(tip uint64) {
+	if tip <= 2*h.sched.Term {
+		return
+	}
+	low := tip - 2*h.sched.Term
+	for v := range h.voted {
+		if v < low {
+			delete(h.voted, v)
+		}
+	}
+	for v := range h.nulled {
+		if v < low {
+			delete(h.nulled, v)
+		}
+	}
+	for v := range h.fined {
+		if v < low {
+			delete(h.fined, v)
+		}
+	}
+	for t := range h.minNull {
+		if t < h.sched.TermOf(low) {
+			delete(h.minNull, t)
+		}
+	}
+	for t := range h.maxFin {
+		if t < h.sched.TermOf(low) {
+			delete(h.maxFin, t)
+		}
+	}
+}
