@@ -27,6 +27,8 @@ func (a *Account) IsEmpty() bool {
 const (
 	plainAccountBytes = 8 + 32
 	codeAccountBytes  = plainAccountBytes + 32
+	// MaxAccountBytes is the length of the longest [EncodeAccount].
+	MaxAccountBytes = codeAccountBytes
 )
 
 // EncodeAccount is the stored value: be64 nonce ‖ be256 balance [‖ codeHash]. It is nil for an empty
