@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -127,15 +128,7 @@ func isBuiltin(e ast.Expr, names ...string) bool {
 		return false
 	}
 	id, ok := call.Fun.(*ast.Ident)
-	if !ok {
-		return false
-	}
-	for _, name := range names {
-		if id.Name == name {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(names, id.Name)
 }
 
 // allConstant reports whether every expression is a literal, true, false or nil.

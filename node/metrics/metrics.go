@@ -1,0 +1,135 @@
+// Package metrics tells operators and their tools how a node is doing.
+//
+// [Metrics] is the set of measurements of one node, on a registry of its own:
+// several nodes in one process do not see each other's. Nothing else in the
+// module names Prometheus; who measures something gets a [Metrics] and calls the
+// field. [Server] answers on the operations listener, which is meant for the
+// machine itself or a trusted network and has no authentication:
+//
+//	GET  /livez          200, or 503 with the reason: restart me
+//	GET  /readyz         200, or 503 with reasons: do not send me requests
+//	GET  /metrics        Prometheus text format
+//	GET  /debug/pprof/   Go profiles
+//	GET  /loglevel       the level; PUT or POST sets it until the next start
+//
+// The split of liveness and readiness is that of Kubernetes: a node that waits
+// for its peers is alive and not ready, and restarting it would help nobody.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics holds the measurements of one node. Its fields are safe for concurrent
+// use. Gauges are refreshed by [Config.Sample] before each scrape; counters and
+// histograms are fed as things happen. The Help texts are the reference.
+type Metrics struct {
+	// Consensus.
+	Epoch        prometheus.Gauge // current epoch
+	View         prometheus.Gauge // current view in the epoch
+	FinalHeight  prometheus.Gauge // highest block that consensus finalized
+	IsLeader     prometheus.Gauge // 1 while this node leads the current view
+	VotesStopped prometheus.Gauge // 1 once a storage error or amnesia keeps this node from voting
+
+	// Ledger.
+	ExecutedHeight  prometheus.Gauge       // highest executed block, synced to disk
+	CertifiedHeight prometheus.Gauge       // highest block with a certificate over its result
+	IndexedHeight   prometheus.Gauge       // highest block in the index
+	Blocks          prometheus.Counter     // blocks executed by this process
+	Transactions    prometheus.Counter     // transactions executed by this process
+	Drops           *prometheus.CounterVec // by reason: ordered, but did not fit at execution
+	Gas             prometheus.Counter     // gas used by executed transactions
+	BlockDelay      prometheus.Histogram   // seconds from a block's own time until its receipts were visible here
+	BlockSize       prometheus.Histogram   // transactions per non-empty block
+
+	// Transaction pool.
+	PoolTransactions prometheus.Gauge // transactions in the pool
+	PoolBytes        prometheus.Gauge // their encoded size
+
+	// Peers.
+	PeersConfigured prometheus.Gauge       // peers in the roster, this node aside
+	PeersConnected  prometheus.Gauge       // of these, connected
+	PeerInvalid     *prometheus.CounterVec // by peer name: frames that no honest peer sends
+	QueueDrops      *prometheus.CounterVec // by peer name: frames not sent because the peer's queue was full
+
+	registry *prometheus.Registry
+}
+
+// Build says what is running; all fields become labels of tercet_build_info.
+type Build struct {
+	Version   string // of the release, or "dev"
+	Commit    string // short, with "-dirty" when the tree was
+	Go        string // runtime.Version
+	Secp256k1 string // the signature backend in use
+}
+
+// NewMetrics returns the measurements of one node, all zero, together with those
+// that the Go runtime and the operating system keep of the process.
+func NewMetrics(build Build) *Metrics {
+	r := prometheus.NewRegistry()
+	m := &Metrics{
+		Epoch:        gauge(r, "consensus_epoch", "Current epoch."),
+		View:         gauge(r, "consensus_view", "Current view in the epoch."),
+		FinalHeight:  gauge(r, "consensus_final_height", "Highest block that consensus finalized."),
+		IsLeader:     gauge(r, "consensus_leader", "1 while this node leads the current view."),
+		VotesStopped: gauge(r, "consensus_votes_stopped", "1 once this node has stopped voting for good: read its log."),
+
+		ExecutedHeight:  gauge(r, "ledger_executed_height", "Highest executed block, synced to disk on this node."),
+		CertifiedHeight: gauge(r, "ledger_certified_height", "Highest block whose result a quorum has signed."),
+		IndexedHeight:   gauge(r, "ledger_indexed_height", "Highest block in the index of hashes."),
+		Blocks:          counter(r, "ledger_blocks_total", "Blocks executed by this process."),
+		Transactions:    counter(r, "ledger_transactions_total", "Transactions executed by this process."),
+		Drops:           counters(r, "ledger_drops_total", "Transactions that were ordered but did not fit when executed.", "reason"),
+		Gas:             counter(r, "ledger_gas_total", "Gas used by executed transactions."),
+		BlockDelay: histogram(r, "ledger_block_delay_seconds", "From a block's own time until its receipts were visible on this node.",
+			prometheus.ExponentialBucketsRange(0.001, 10, 17)),
+		BlockSize: histogram(r, "ledger_block_transactions", "Transactions per non-empty block.",
+			prometheus.ExponentialBuckets(1, 2, 14)),
+
+		PoolTransactions: gauge(r, "pool_transactions", "Transactions waiting in the pool."),
+		PoolBytes:        gauge(r, "pool_bytes", "Encoded size of the transactions in the pool."),
+
+		PeersConfigured: gauge(r, "peers_configured", "Peers in the roster, this node aside."),
+		PeersConnected:  gauge(r, "peers_connected", "Peers connected."),
+		PeerInvalid:     counters(r, "peer_invalid_total", "Frames that no honest peer sends.", "peer"),
+		QueueDrops:      counters(r, "peer_queue_drops_total", "Frames not sent because the peer's queue was full.", "peer"),
+
+		registry: r,
+	}
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{
+			"version": build.Version, "commit": build.Commit, "go": build.Go, "secp256k1": build.Secp256k1,
+		},
+	})
+	info.Set(1)
+	r.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+const namespace = "tercet"
+
+func gauge(r *prometheus.Registry, name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	r.MustRegister(g)
+	return g
+}
+
+func counter(r *prometheus.Registry, name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+	r.MustRegister(c)
+	return c
+}
+
+func counters(r *prometheus.Registry, name, help, label string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+	r.MustRegister(c)
+	return c
+}
+
+func histogram(r *prometheus.Registry, name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets})
+	r.MustRegister(h)
+	return h
+}
