@@ -27,9 +27,18 @@ func (a *Account) IsEmpty() bool {
 const (
 	plainAccountBytes = 8 + 32
 	codeAccountBytes  = plainAccountBytes + 32
-	// MaxAccountBytes is the length of the longest [EncodeAccount].
-	MaxAccountBytes = codeAccountBytes
 )
+
+// AccountBytes is the length of [EncodeAccount].
+func AccountBytes(a *Account) int {
+	switch {
+	case a.IsEmpty():
+		return 0
+	case a.CodeHash == common.Hash{}:
+		return plainAccountBytes
+	}
+	return codeAccountBytes
+}
 
 // EncodeAccount is the stored value: be64 nonce ‖ be256 balance [‖ codeHash]. It is nil for an empty
 // account, which is absent.

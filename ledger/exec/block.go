@@ -2,6 +2,8 @@ package exec
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -13,7 +15,7 @@ import (
 type block struct {
 	state Reader
 	// index of an address in touched.
-	index   map[common.Address]int
+	index   map[common.Address]int32
 	touched []touched
 	// executed hashes; nil until the first drop asks for them.
 	executed map[common.Hash]struct{}
@@ -22,25 +24,27 @@ type block struct {
 
 type touched struct {
 	address common.Address
-	// account as of the last executed transaction, before as of the parent.
-	account, before ledger.Account
+	// changed says that account differs from the parent's state. Nothing changes it back: a sender's nonce
+	// only grows, and so does the balance of an account that never sends.
+	changed bool
+	// account as of the last executed transaction.
+	account ledger.Account
 }
 
 func newBlock(state Reader, txs int) *block {
 	return &block{
 		state:   state,
-		index:   make(map[common.Address]int, 2*txs),
+		index:   make(map[common.Address]int32, 2*txs),
 		touched: make([]touched, 0, 2*txs),
 	}
 }
 
 // load returns the place of an account in touched, reading it from the parent's state at the first use.
-func (b *block) load(a common.Address) int {
+func (b *block) load(a common.Address) int32 {
 	i, ok := b.index[a]
 	if !ok {
-		i = len(b.touched)
-		account := b.state.Account(a)
-		b.touched = append(b.touched, touched{address: a, account: account, before: account})
+		i = int32(len(b.touched)) // at most twice MaxBlockTransactions
+		b.touched = append(b.touched, touched{address: a, account: b.state.Account(a)})
 		b.index[a] = i
 	}
 	return i
@@ -60,33 +64,50 @@ func (b *block) executedNow(tx *ledger.Transaction, executed []*ledger.Transacti
 	return ok
 }
 
+// place is where a changed account comes in the order of paths.
+type place struct {
+	// prefix is the path's first 8 bytes, enough to order nearly all: sorting small values without pointers
+	// takes a third of the time of sorting the changes themselves.
+	prefix uint64
+	// touched is the account's index, path its whole path's.
+	touched, path int32
+}
+
 // changes lists the accounts that differ from the parent's state, sorted by path.
 func (b *block) changes() []ledger.Change {
-	changed := 0
-	for i := range b.touched {
-		if b.touched[i].account != b.touched[i].before {
-			changed++
-		}
-	}
-	changes := make([]ledger.Change, 0, changed)
-	// Keys and values share one allocation each; the full slice expressions keep them apart.
-	keys := make([]byte, 0, changed*ledger.AccountKeyLen)
-	values := make([]byte, 0, changed*ledger.MaxAccountBytes)
+	places := make([]place, 0, len(b.touched))
+	paths := make([][32]byte, 0, len(b.touched))
+	var key [ledger.AccountKeyLen]byte
+	size := 0
 	for i := range b.touched {
 		t := &b.touched[i]
-		if t.account == t.before {
+		if !t.changed {
 			continue
 		}
-		k, v := len(keys), len(values)
-		keys = ledger.AppendAccountKey(keys, t.address)
-		values = ledger.AppendAccount(values, &t.account)
-		c := ledger.Change{Key: keys[k:len(keys):len(keys)]}
-		if len(values) > v {
-			c.Value = values[v:len(values):len(values)]
-		}
-		c.Path = ledger.Path(c.Key)
-		changes = append(changes, c)
+		path := ledger.Path(ledger.AppendAccountKey(key[:0], t.address))
+		places = append(places, place{prefix: binary.BigEndian.Uint64(path[:]), touched: int32(i), path: int32(len(paths))})
+		paths = append(paths, path)
+		size += ledger.AccountKeyLen + ledger.AccountBytes(&t.account)
 	}
-	slices.SortFunc(changes, func(x, y ledger.Change) int { return bytes.Compare(x.Path[:], y.Path[:]) })
+	slices.SortFunc(places, func(x, y place) int {
+		if c := cmp.Compare(x.prefix, y.prefix); c != 0 {
+			return c
+		}
+		return bytes.Compare(paths[x.path][:], paths[y.path][:])
+	})
+	// Keys and values share one allocation; the full slice expressions keep them apart.
+	slab := make([]byte, 0, size)
+	changes := make([]ledger.Change, len(places))
+	for i, p := range places {
+		t, c, start := &b.touched[p.touched], &changes[i], len(slab)
+		c.Path = paths[p.path]
+		slab = ledger.AppendAccountKey(slab, t.address)
+		middle := len(slab)
+		c.Key = slab[start:middle:middle]
+		slab = ledger.AppendAccount(slab, &t.account)
+		if end := len(slab); end > middle {
+			c.Value = slab[middle:end:end]
+		}
+	}
 	return changes
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
 
 	"github.com/tercet-chain/tercet/ledger"
 )
@@ -66,32 +67,34 @@ func (b *block) apply(tx *ledger.Transaction, gasLeft uint64) ledger.DropReason 
 		return reason
 	}
 	from := b.load(tx.From())
-	sender := &b.touched[from].account
-	switch value := tx.Value(); {
-	case tx.Nonce() < sender.Nonce:
+	sender, value := &b.touched[from], tx.Value()
+	switch {
+	case tx.Nonce() < sender.account.Nonce:
 		return ledger.DropNonceTooLow
-	case tx.Nonce() > sender.Nonce:
+	case tx.Nonce() > sender.account.Nonce:
 		return ledger.DropNonceTooHigh
-	case sender.CodeHash != common.Hash{}: // EIP-3607
+	case sender.account.CodeHash != common.Hash{}: // EIP-3607
 		return ledger.DropSenderNoEOA
 	case tx.Gas() > gasLeft:
 		return ledger.DropBlockGas
-	case sender.Balance.Lt(value):
+	case sender.account.Balance.Lt(value):
 		return ledger.DropInsufficientFunds
-	case value.IsZero() || *tx.To() == tx.From():
-		// Touching an empty account does not create it (EIP-161).
-		sender.Nonce++ // below 2^64-1: Static refuses the last nonce
-		return 0
 	}
-	to := b.load(*tx.To())
-	sender, recipient := &b.touched[from].account, &b.touched[to].account // load may have moved them
-	sum, overflow := recipient.Balance, false
-	if _, overflow = sum.AddOverflow(&sum, tx.Value()); overflow {
-		return ledger.DropBalanceOverflow
+	// A transfer of nothing does not even touch the recipient: that would create no account (EIP-161).
+	if !value.IsZero() && *tx.To() != tx.From() {
+		to := b.load(*tx.To())
+		recipient := &b.touched[to]
+		sender = &b.touched[from] // load may have moved it
+		var sum uint256.Int
+		if _, overflow := sum.AddOverflow(&recipient.account.Balance, value); overflow {
+			return ledger.DropBalanceOverflow
+		}
+		recipient.account.Balance = sum
+		recipient.changed = true
+		sender.account.Balance.Sub(&sender.account.Balance, value)
 	}
-	recipient.Balance = sum
-	sender.Balance.Sub(&sender.Balance, tx.Value())
-	sender.Nonce++
+	sender.account.Nonce++ // below 2^64-1: Static refuses the last nonce
+	sender.changed = true
 	return 0
 }
 
