@@ -1,0 +1,131 @@
+# Every target is one line of `make help`. Go and gcc are all it takes; the
+# targets that use a tool install the pinned version into .ci/out/bin.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULE   := github.com/tercet-chain/tercet
+COMMIT   := $(shell git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
+TOOLS    := $(CURDIR)/.ci/out/bin
+BIN      ?= bin/tercet
+
+GOFUMPT_VERSION   := v0.12.0
+GOLANGCI_VERSION  := v2.15.0
+DEADCODE_VERSION  := v0.52.0
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
+
+# Figures for bench and the checks; override on the command line.
+BENCH     ?= .
+BENCHTIME ?= 1s
+COUNT     ?= 1
+PKG       ?= ./...
+FUZZTIME  ?= 5s
+NODES     ?= 4
+DIR       ?= testnet
+
+# The packages in which a data race could cost safety.
+CORE := ./consensus/... ./ledger/... ./node/txpool/... ./node/pipeline/...
+
+.PHONY: help
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Build and run
+
+.PHONY: build
+build: ## Build bin/tercet.
+	go build -o $(BIN) ./cmd/tercet
+
+.PHONY: testnet
+testnet: ## Run a network of NODES=4 validators in DIR=testnet until Ctrl-C.
+	go run ./cmd/tercet testnet up --nodes $(NODES) --dir $(DIR)
+
+.PHONY: dev
+dev: ## Run one validator that is final at once, with its RPC on port 8545.
+	go run ./cmd/tercet dev
+
+## Check
+
+.PHONY: test
+test: ## Run every test (at most 6 minutes on 2 cores).
+	go test $(PKG)
+
+.PHONY: race
+race: ## Run the tests of the core packages under the race detector.
+	go test -race $(CORE)
+
+.PHONY: tidy-check
+tidy-check: ## Check layers, homes, sizes, names and settings (internal/tidy).
+	go test -count=1 -run 'TestModule' ./internal/tidy
+
+.PHONY: fmt
+fmt: $(TOOLS)/gofumpt-$(GOFUMPT_VERSION) ## Format all Go source.
+	$< -l -w $$(git ls-files '*.go')
+
+.PHONY: fmt-check
+fmt-check: $(TOOLS)/gofumpt-$(GOFUMPT_VERSION) ## Fail if a file is not formatted.
+	@unformatted=$$($< -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "run make fmt for:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## Run go vet.
+	go vet ./...
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) fmt-check ## Run the linters of .golangci.yml.
+	$< run ./...
+
+.PHONY: deadcode
+deadcode: $(TOOLS)/deadcode-$(DEADCODE_VERSION) ## List functions that neither the binary nor a test reaches.
+	@unreached=$$($< -test ./...); \
+	if [ -n "$$unreached" ]; then echo "$$unreached"; exit 1; fi
+
+.PHONY: portable
+portable: ## Compile the node without cgo, and the pure packages for WASI.
+	CGO_ENABLED=0 go build -o /dev/null ./cmd/tercet
+	GOOS=wasip1 GOARCH=wasm go build ./consensus ./ledger ./ledger/exec ./ledger/state
+
+.PHONY: fuzz-short
+fuzz-short: ## Fuzz every target for FUZZTIME=5s.
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+.PHONY: check
+check: vet lint test ## What to run before a commit.
+
+.PHONY: ci
+ci: ## Everything that has to pass (.ci/run), on a fresh clone too.
+	.ci/run
+
+## Measure
+
+.PHONY: machine
+machine: ## Say what the figures below it were measured on.
+	@.ci/machine
+
+.PHONY: bench
+bench: machine ## Run the benchmarks BENCH=. of PKG=./... for BENCHTIME=1s, COUNT=1 times.
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 60m $(PKG) \
+		| grep -Ev '^(\?|ok|PASS|goos|goarch|cpu)' || true
+
+.PHONY: benchstat
+benchstat: $(TOOLS)/benchstat-$(BENCHSTAT_VERSION) ## Compare two files of bench output: make benchstat OLD=a NEW=b.
+	$< $(OLD) $(NEW)
+
+## Tools, each in a file named with its version
+
+.PHONY: tools
+tools: $(TOOLS)/gofumpt-$(GOFUMPT_VERSION) $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) $(TOOLS)/deadcode-$(DEADCODE_VERSION) ## Install the pinned tools.
+
+$(TOOLS)/gofumpt-%:
+	@.ci/install mvdan.cc/gofumpt $* $@
+$(TOOLS)/golangci-lint-%:
+	@.ci/install github.com/golangci/golangci-lint/v2/cmd/golangci-lint $* $@
+$(TOOLS)/deadcode-%:
+	@.ci/install golang.org/x/tools/cmd/deadcode $* $@
+$(TOOLS)/benchstat-%:
+	@.ci/install golang.org/x/perf/cmd/benchstat $* $@
+
+.PHONY: clean
+clean: ## Remove what make built. Networks and node homes stay.
+	rm -rf bin .ci/out
