@@ -343,8 +343,8 @@ func (r *replay) markerAltered(bad, end int64) (bool, error) {
 			return false, err
 		}
 		const body = markerSize - len(markerEnd)
-		close := bytes.Equal(got[:body], want[:body]) || string(got[body:]) == markerEnd
-		return close && blankSectors(bad, got) == 0, nil
+		similar := bytes.Equal(got[:body], want[:body]) || string(got[body:]) == markerEnd
+		return similar && blankSectors(bad, got) == 0, nil
 	}
 	// Damage from before the marker into it: the end of the marker may remain.
 	if end-r.offset < markerSize {
