@@ -29,8 +29,8 @@ func (m *Module) mapOrder(f *File) []*ast.RangeStmt {
 			if !ok || !m.rangesOverMap(loop) || m.explained(f, loop) {
 				continue
 			}
-			sortedNext := i+1 < len(list) && sorts(list[i+1])
-			if !orderless(loop.Body.List, sortedNext) {
+			sorted := slices.ContainsFunc(list[i+1:], sorts)
+			if !orderless(loop.Body.List, sorted) {
 				found = append(found, loop)
 			}
 		}

@@ -82,6 +82,9 @@ func immutable(e ast.Expr, command bool) bool {
 		if _, ok := e.Fun.(*ast.ArrayType); ok {
 			return true // []byte("…")
 		}
+		if _, ok := e.Fun.(*ast.Ident); ok {
+			return !isBuiltin(e, "make", "new") && len(e.Args) > 0 && allConstant(e.Args) // unhex("…")
+		}
 		if sel, ok := e.Fun.(*ast.SelectorExpr); ok {
 			if id, ok := sel.X.(*ast.Ident); ok {
 				return slices.Contains(tableMakers, id.Name+"."+sel.Sel.Name)
