@@ -16,7 +16,7 @@ import (
 // log was created.
 func scenario(d *simdisk.Files) (acked, begun int, created bool, w *wal.WAL, err error) {
 	opts := options(d)
-	if err = wal.Create(dir, opts); err != nil {
+	if err := wal.Create(dir, opts); err != nil {
 		return 0, 0, false, nil, err
 	}
 	for range 2 {
@@ -31,10 +31,11 @@ func scenario(d *simdisk.Files) (acked, begun int, created bool, w *wal.WAL, err
 			return acked, begun, true, w, err
 		}
 	}
-	if err = w.Prune(0, 1); err != nil {
+	if err := w.Prune(0, 1); err != nil {
 		return acked, begun, true, w, err
 	}
-	return acked, begun, true, w, w.Close()
+	err = w.Close()
+	return acked, begun, true, w, err
 }
 
 func TestWAL_powerFailureAtEveryOperation(t *testing.T) {
@@ -148,9 +149,8 @@ func TestOpen_truncatedAtEveryByte(t *testing.T) {
 	whole := make([]byte, 4096)
 	f.ReadAt(whole, 0)
 	bounds := []int{0, 1, 3, 6, 7, 9, n}
-	last := 0
 	for _, zeros := range []bool{false, true} {
-		last = 0
+		last := 0
 		for cut := 80; cut <= len(whole); cut++ {
 			d := simdisk.NewFiles(1)
 			check(t, wal.Create(dir, options(d)))

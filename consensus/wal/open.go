@@ -280,7 +280,8 @@ func (r *replay) survey(bad int64) (end int64, later bool, own *foundMarker, err
 	buf := make([]byte, step+markerSize-1)
 	for at := bad; ; at += step {
 		n, err := r.file.ReadAt(buf, at)
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return 0, false, nil, err
 		}
 		window := buf[:n]
@@ -305,7 +306,7 @@ func (r *replay) survey(bad int64) (end int64, later bool, own *foundMarker, err
 				own = &foundMarker{m, pos}
 			}
 		}
-		if err != nil {
+		if ended {
 			return end, later, own, nil
 		}
 	}

@@ -73,10 +73,10 @@ func run(w *wal.WAL, from, groups int) (acked, begun int, err error) {
 	acked, begun = from, from
 	for g := range groups {
 		begun = acked + 1 + g%3
-		if err = w.Append(records(acked, begun)...); err != nil {
+		if err := w.Append(records(acked, begun)...); err != nil {
 			return acked, begun, err
 		}
-		if err = w.Sync(); err != nil {
+		if err := w.Sync(); err != nil {
 			return acked, begun, err
 		}
 		acked = begun
