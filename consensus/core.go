@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -19,10 +20,9 @@ type Core struct {
 
 	own history // what this validator signed; restored from the log
 
-	fin       Tip // newest committed block
-	finAt     time.Duration
-	execTip   Tip
-	execAhead bool // execution lags too far for more catch-up
+	fin     Tip // newest committed block
+	finAt   time.Duration
+	execTip Tip
 
 	view     uint64
 	entered  time.Duration
@@ -213,7 +213,41 @@ func (c *Core) start() {
 		c.judge(n)
 	}
 	c.rejoinCheck()
+	c.recount()
 	c.resend(Everyone)
+}
+
+// recount puts the recovered own votes into the tallies that they were in
+// before the restart.
+func (c *Core) recount() {
+	if c.self < 0 {
+		return
+	}
+	var views []uint64
+	for v := range c.own.voted {
+		views = append(views, v)
+	}
+	for v := range c.own.nulled {
+		views = append(views, v)
+	}
+	for v := range c.own.fined {
+		views = append(views, v)
+	}
+	slices.Sort(views)
+	for _, v := range slices.Compact(views) {
+		if v <= c.fin.View {
+			continue
+		}
+		if hash, ok := c.own.voted[v]; ok {
+			c.count(c.sign(Notarize, v, hash))
+		}
+		if c.own.nulled[v] {
+			c.count(c.sign(Nullify, v, noHash))
+		}
+		if hash, ok := c.own.fined[v]; ok {
+			c.count(c.sign(Finalize, v, hash))
+		}
+	}
 }
 
 func (c *Core) executed(t Tip) {
@@ -353,4 +387,33 @@ func (c *Core) fault(format string, args ...any) {
 	if c.out.Fault == "" {
 		c.out.Fault = fmt.Sprintf(format, args...)
 	}
+}
+
+// Snapshot is where a replica stands, for people and metrics.
+type Snapshot struct {
+	Epoch, View uint64
+	// Leader is the index of the current view's leader.
+	Leader int
+	Final  Tip
+	// Voting is false on observers and while a lost log keeps the validator
+	// from voting; VotesFrom is then the view from which it votes again, 0
+	// while that is unknown.
+	Voting    bool
+	VotesFrom uint64
+	// CatchingUp is set while blocks are requested by range.
+	CatchingUp bool
+}
+
+// Snapshot describes the replica after its latest step.
+func (c *Core) Snapshot() Snapshot {
+	return Snapshot{
+		Epoch: c.cfg.Epoch, View: c.view, Leader: c.sched.Leader(c.view), Final: c.fin,
+		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, CatchingUp: c.catchUp.active || c.ranged != nil,
+	}
+}
+
+// KeepFrom is the lowest view whose records the log must keep, given the tip
+// that the driver last reported as [Executed].
+func (c *Core) KeepFrom() uint64 {
+	return c.execTip.View - min(c.execTip.View, 2*c.sched.Term)
 }

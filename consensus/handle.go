@@ -227,6 +227,7 @@ func (c *Core) signerOf(cert *Cert) int {
 // the rule that allows it and gives the record that S5 asks for.
 func (c *Core) vote(kind Kind, view uint64, hash common.Hash, r Record) {
 	c.out.Record = append(c.out.Record, r)
+	c.resentAt = c.now.Mono
 	v := c.sign(kind, view, hash)
 	c.send(Everyone, LaneVote, v)
 	c.count(v)

@@ -79,7 +79,7 @@ type Config struct {
 }
 
 // Schedule derives the leader schedule.
-func (c *Config) Schedule() Schedule {
+func (c Config) Schedule() Schedule {
 	return Schedule{Validators: c.Committee.Size(), Epoch: c.Epoch, Term: c.Term}
 }
 

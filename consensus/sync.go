@@ -245,7 +245,7 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 		return
 	}
 	if c.catchUp.active && c.catchUp.peer == from {
-		c.catchUp.active = false
+		c.catchUp.active, c.catchUp.at = false, c.now.Mono
 	}
 	// Only a range that continues the own chain is of use: its hashes lead
 	// from the tip to a verified finalization.
