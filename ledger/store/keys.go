@@ -1,0 +1,67 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// Tables of blocks.ldb; each key is the table and the height in eight big-endian bytes.
+const (
+	tableHeader       = 'H' // RLP of the executed header
+	tableBody         = 'B' // the ordered block
+	tableReceipts     = 'R' // receipts and drops
+	tableFinalization = 'F'
+	tableExecCert     = 'E'
+)
+
+// Tables of state.ldb.
+const (
+	tableState  = 'S' // path → uvarint length of the raw key ‖ raw key ‖ value
+	tableMarker = 'C' // be64 sequence → marker
+)
+
+// Tables of index.ldb.
+const (
+	tableTx   = 't' // first 12 bytes of a transaction hash → position
+	tableHash = 'h' // first 12 bytes of a header hash → height
+)
+
+// tableMeta holds the named values of each database.
+const tableMeta = 'M'
+
+// Names under tableMeta.
+const (
+	metaSchema   = "schema"
+	metaChain    = "chain"
+	metaProgress = "progress" // of index.ldb
+)
+
+// hashPrefixBytes of a hash are kept in index.ldb: 96 bits do not collide by chance, and a reader
+// checks the whole hash against the block.
+const hashPrefixBytes = 12
+
+func heightKey(table byte, height uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{table}, height)
+}
+
+// parseHeight returns the number in a heightKey or markerKey.
+func parseHeight(key []byte) (uint64, bool) {
+	if len(key) != 9 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(key[1:]), true
+}
+
+func stateKey(path *[32]byte) []byte { return append([]byte{tableState}, path[:]...) }
+
+func markerKey(seq uint64) []byte { return heightKey(tableMarker, seq) }
+
+func txKey(hash common.Hash) []byte { return append([]byte{tableTx}, hash[:hashPrefixBytes]...) }
+
+func hashKey(hash common.Hash) []byte { return append([]byte{tableHash}, hash[:hashPrefixBytes]...) }
+
+func metaKey(name string) []byte { return append([]byte{tableMeta}, name...) }
+
+// tableRange returns the first key of a table and the first key after it.
+func tableRange(table byte) (start, limit []byte) { return []byte{table}, []byte{table + 1} }
