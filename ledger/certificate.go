@@ -149,7 +149,10 @@ func DecodeExecCert(b []byte) (*ExecCert, error) {
 	if err := decodeCanonical(b, c); err != nil {
 		return nil, invalidf("execution certificate: %w", err)
 	}
-	return c, c.wellFormed()
+	if err := c.wellFormed(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Signers lists the indices whose bits are set, ascending.
