@@ -1,6 +1,7 @@
 package wal_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/consensus/wal"
+	"github.com/tercet-chain/tercet/internal/testlog"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
 
@@ -254,4 +256,24 @@ func FuzzOpen(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestOpen_tornTailIsLoggedAndCut(t *testing.T) {
+	d, n := written(t, 3, nil)
+	f, err := d.Open(segmentName(1), false)
+	check(t, err)
+	b := make([]byte, 2048)
+	f.ReadAt(b, 0)
+	end := len(bytes.TrimRight(b, "\x00"))
+	d.Corrupt(segmentName(1), func(b []byte) []byte { return b[:end-1] })
+	opts := options(d)
+	opts.Logger = testlog.New(t, testlog.Require("cut a torn tail"))
+	_, recs, err := wal.Open(dir, opts)
+	check(t, err)
+	if !same(recs, records(0, n-3)) {
+		t.Errorf("replayed %d records, want %d", len(recs), n-3)
+	}
+	opts.Logger = testlog.New(t) // once cut, there is nothing to warn of
+	_, _, err = wal.Open(dir, opts)
+	check(t, err)
 }
