@@ -77,6 +77,26 @@ func TestRoots_areThoseOfRFC6962(t *testing.T) {
 	golden(t, "receipts_root", receiptRoot[:])
 }
 
+func TestReceiptsRoot_ofOne_isItsLeaf(t *testing.T) {
+	bloom := types.Bloom(bytes.Repeat([]byte{0xb1}, types.BloomByteLength))
+	for kind := range uint8(3) {
+		for _, gas := range []uint64{0, 1, 127, 128, 255, 256, 21_000, 1 << 16, 1<<24 - 1, 1 << 32, 1 << 40, 1 << 48, 1 << 56, 1<<64 - 1} {
+			for _, r := range []*types.Receipt{
+				{Status: 0}, {Status: 1}, {Status: 1, Bloom: bloom}, {PostState: bytes.Repeat([]byte{7}, 32)}, {Status: 1, Logs: []*types.Log{{Data: []byte{1}}}},
+			} {
+				r.Type, r.CumulativeGasUsed = kind, gas
+				encoded, err := r.MarshalBinary()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := ledger.ReceiptsRoot([]*types.Receipt{r}), common.Hash(rfc6962([][]byte{encoded})); got != want {
+					t.Errorf("root of %+v is %s, want %s", r, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestSealHeader(t *testing.T) {
 	g := testGenesis()
 	parent := g.Header(common.Hash{0xab})

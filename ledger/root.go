@@ -5,6 +5,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
 )
 
 // TransactionsRoot is the RFC 6962 Merkle root of the transactions' canonical bytes: leaves
@@ -26,14 +27,37 @@ func ReceiptsRoot(receipts []*types.Receipt) common.Hash {
 	leaves := make([][32]byte, len(receipts))
 	var buf []byte
 	for i, r := range receipts {
+		buf = appendReceipt(append(buf[:0], leafPrefix), r)
+		leaves[i] = sha256.Sum256(buf)
+	}
+	return merkleRoot(leaves)
+}
+
+// appendReceipt appends MarshalBinary of r. The receipt of a transfer, status, gas, bloom and no logs, is
+// written by hand: that takes a quarter of the time.
+func appendReceipt(dst []byte, r *types.Receipt) []byte {
+	if len(r.Logs) > 0 || len(r.PostState) > 0 {
 		encoded, err := r.MarshalBinary()
 		if err != nil {
 			panic("ledger: a receipt does not encode: " + err.Error())
 		}
-		buf = append(append(buf[:0], leafPrefix), encoded...)
-		leaves[i] = sha256.Sum256(buf)
+		return append(dst, encoded...)
 	}
-	return merkleRoot(leaves)
+	const bloomBytes = 3 + types.BloomByteLength // with its RLP prefix
+	if r.Type != types.LegacyTxType {
+		dst = append(dst, r.Type)
+	}
+	size := 1 + rlp.IntSize(r.CumulativeGasUsed) + bloomBytes + 1 // 262 to 270
+	dst = append(dst, 0xf9, byte(size>>8), byte(size))
+	if r.Status == types.ReceiptStatusFailed {
+		dst = append(dst, 0x80)
+	} else {
+		dst = append(dst, 0x01)
+	}
+	dst = rlp.AppendUint64(dst, r.CumulativeGasUsed)
+	dst = append(dst, 0xb9, types.BloomByteLength>>8, types.BloomByteLength&0xff)
+	dst = append(dst, r.Bloom[:]...)
+	return append(dst, 0xc0)
 }
 
 const (
