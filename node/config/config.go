@@ -60,11 +60,13 @@ type Peer struct {
 
 // RPC is the JSON-RPC listener.
 type RPC struct {
-	Listen        string   `mapstructure:"listen"`         // Listen is host:port; port 0 picks a free one.
-	CORS          []string `mapstructure:"cors"`           // CORS holds the browser origins admitted.
-	MaxBodyBytes  int      `mapstructure:"max_body_bytes"` // MaxBodyBytes caps one request.
-	MaxBatch      int      `mapstructure:"max_batch"`      // MaxBatch caps the calls of one batch.
-	MaxConcurrent int      `mapstructure:"max_concurrent"` // MaxConcurrent caps the requests served at once.
+	Listen        string        `mapstructure:"listen"`         // Listen is host:port; port 0 picks a free one.
+	CORS          []string      `mapstructure:"cors"`           // CORS holds the browser origins admitted.
+	Hosts         []string      `mapstructure:"hosts"`          // Hosts holds the names that clients may use for this server.
+	MaxBodyBytes  int           `mapstructure:"max_body_bytes"` // MaxBodyBytes caps one request.
+	MaxBatch      int           `mapstructure:"max_batch"`      // MaxBatch caps the calls of one batch.
+	MaxConcurrent int           `mapstructure:"max_concurrent"` // MaxConcurrent caps the requests served at once.
+	SendWait      time.Duration `mapstructure:"send_wait"`      // SendWait of eth_sendRawTransaction for the commit; 0: answer at once.
 }
 
 // Ops is the operations listener: /livez, /readyz, /metrics, /debug/pprof.
@@ -103,9 +105,11 @@ func Default() *Config {
 		RPC: RPC{
 			Listen:        "127.0.0.1:8545",
 			CORS:          []string{},
+			Hosts:         []string{},
 			MaxBodyBytes:  5 << 20, // 1 MB of contract code is 2.1 MB of hex
 			MaxBatch:      1000,
 			MaxConcurrent: 256,
+			SendWait:      500 * time.Millisecond,
 		},
 		Ops: Ops{Listen: "127.0.0.1:6060"},
 		Consensus: Consensus{
@@ -206,6 +210,7 @@ func (c *Config) validateDurations() error {
 		value, low, high time.Duration
 		zero             bool // zero means "off"
 	}{
+		{"rpc.send_wait", c.RPC.SendWait, time.Millisecond, 30 * time.Second, true},
 		{"consensus.delta", c.Consensus.Delta, time.Millisecond, time.Minute, false},
 		{"consensus.min_interval", c.Consensus.MinInterval, time.Millisecond, time.Minute, true},
 		{"consensus.max_idle", c.Consensus.MaxIdle, 10 * time.Millisecond, time.Hour, true},

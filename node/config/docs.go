@@ -24,9 +24,11 @@ var docs = map[string]string{
 	"rpc":                "JSON-RPC. Put a reverse proxy with TLS in front before exposing it.",
 	"rpc.listen":         "host:port; port 0 takes a free one.",
 	"rpc.cors":           "Browser origins that may call, e.g. [\"https://app.example.com\"]; \"*\" admits all.",
+	"rpc.hosts":          "Host names by which clients reach this server, beside IP addresses and localhost; \"*\" admits all.\nStops web pages that rebind their own name to this machine.",
 	"rpc.max_body_bytes": "Largest request, in bytes.",
 	"rpc.max_batch":      "Most calls in one batch.",
 	"rpc.max_concurrent": "Most requests served at a time; others are refused with error -32005.",
+	"rpc.send_wait":      "How long a single eth_sendRawTransaction may wait for its transaction to be final, so that clients find\nthe receipt at their first look. 0s: answer at once.",
 
 	"ops":        "Operations: /livez, /readyz, /metrics, /debug/pprof, /loglevel. No authentication: keep it on a private address.",
 	"ops.listen": "host:port; port 0 takes a free one.",
