@@ -194,3 +194,26 @@ func receive[T any](t testing.TB, ch <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+// gossiping reports whether every host has had gossip from host i.
+func gossiping(t testing.TB, members []*member, i int) bool {
+	t.Helper()
+	for j, m := range members {
+		if j != i && status(t, m, i).GossipIn == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// drain empties ch.
+func drain[T any](t testing.TB, ch <-chan T) {
+	t.Helper()
+	for {
+		select {
+		case <-ch:
+		default:
+			return
+		}
+	}
+}

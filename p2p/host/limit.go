@@ -73,7 +73,7 @@ func (p *penalty) offend(n int, now time.Time) time.Duration {
 		return 0
 	}
 	p.score += float64(n)
-	if p.score < float64(p.limits.InvalidFrames) {
+	if p.score <= float64(p.limits.InvalidFrames-1) { // what little decays between two of a burst does not save it
 		return 0
 	}
 	sentence := p.limits.CoolOff
