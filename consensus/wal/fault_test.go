@@ -277,3 +277,16 @@ func TestOpen_tornTailIsLoggedAndCut(t *testing.T) {
 	_, _, err = wal.Open(dir, opts)
 	check(t, err)
 }
+
+func TestOpen_lostSectorBeforeLaterGroups(t *testing.T) {
+	d, _ := written(t, 5, nil)
+	d.Corrupt(segmentName(1), func(b []byte) []byte {
+		clear(b[80:512])
+		return b
+	})
+	_, _, err := wal.Open(dir, options(d))
+	var corrupt *wal.CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Segment != 1 || corrupt.Offset != 80 {
+		t.Errorf("got %v, want corruption at 80", err)
+	}
+}
