@@ -279,7 +279,7 @@ func TestOpen_tornTailIsLoggedAndCut(t *testing.T) {
 }
 
 func TestOpen_lostSectorBeforeLaterGroups(t *testing.T) {
-	d, _ := written(t, 5, nil)
+	d, _ := written(t, 3, nil)
 	d.Corrupt(segmentName(1), func(b []byte) []byte {
 		clear(b[80:512])
 		return b
