@@ -104,7 +104,7 @@ func maxWei() uint256.Int { return *new(uint256.Int).SetAllOne() }
 func TestExecute_transfers(t *testing.T) {
 	g := testGenesis(t)
 	key, from := testKey(t, 0)
-	otherKey, other := testKey(t, 1)
+	_, other := testKey(t, 1)
 	stranger := common.HexToAddress("0x5000000000000000000000000000000000000005")
 	big1 := big.NewInt(1)
 	legacy := func(nonce, value, gas uint64) types.TxData {
@@ -273,7 +273,6 @@ func TestExecute_transfers(t *testing.T) {
 			}
 		})
 	}
-	_ = otherKey
 }
 
 func chainID() *big.Int { return big.NewInt(ledger.TestnetChainID) }
