@@ -50,8 +50,6 @@ type Options struct {
 	Logger *slog.Logger
 	// Wrap, if set, is put between LevelDB and the files of the named database: fault injection.
 	Wrap func(name string, s storage.Storage) storage.Storage
-	// NowUnixMs names directories that are moved aside.
-	NowUnixMs uint64
 }
 
 // database is one LevelDB with its name and files.
