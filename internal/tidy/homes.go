@@ -18,6 +18,8 @@ var homes = []home{
 	{"github.com/libp2p", []string{"p2p/host"}},
 	{"github.com/multiformats", []string{"p2p/host"}},
 	{"github.com/syndtr/goleveldb", []string{"ledger/store", "testframework/simdisk"}},
+	// The seam under which disk faults are injected; it passes through node.Options.
+	{"github.com/syndtr/goleveldb/leveldb/storage", []string{"ledger/store", "testframework/...", "node"}},
 	{"github.com/tetratelabs/wazero", []string{"vm/..."}},
 	{"github.com/spf13/viper", []string{"node/config"}},
 	{"github.com/spf13/cobra", []string{"cmd/tercet"}},
@@ -25,7 +27,7 @@ var homes = []home{
 	{"github.com/tyler-smith/go-bip39", []string{"cmd/tercet"}},
 	{"github.com/prometheus", []string{"node/metrics"}},
 	{"github.com/rogpeppe/go-internal", []string{"cmd/tercet", "internal/tidy"}},
-	{"golang.org/x/sys", []string{"consensus/wal", "ledger/store", "node", "cmd/tercet"}},
+	{"golang.org/x/sys", []string{"consensus/wal", "ledger/store", "p2p/host", "node", "cmd/tercet"}},
 
 	// go-ethereum is a vocabulary, four packages of it, and two tools.
 	{"github.com/ethereum/go-ethereum", nil},

@@ -34,7 +34,7 @@ type Config struct {
 	Sample  func(*Metrics)  // refreshes the gauges before a scrape; nil for none
 	Live    func() error    // nil, or why the process should be restarted; must not block
 	Ready   func() []Reason // empty, or why requests should go elsewhere; must not block
-	Level   *slog.LevelVar  // changed by /loglevel
+	Level   *slog.LevelVar  // changed by /loglevel; nil: no such path
 	Logger  *slog.Logger    // never nil
 }
 
@@ -54,7 +54,7 @@ type Server struct {
 // New binds the operations listener, so that a port in use is reported at once,
 // and starts nothing. Either [Server.Run] or [Server.Close] must follow.
 func New(cfg Config) (*Server, error) {
-	if cfg.Metrics == nil || cfg.Live == nil || cfg.Ready == nil || cfg.Level == nil || cfg.Logger == nil {
+	if cfg.Metrics == nil || cfg.Live == nil || cfg.Ready == nil || cfg.Logger == nil {
 		panic("metrics: incomplete Config")
 	}
 	listener, err := net.Listen("tcp", cfg.Listen) //nolint:noctx // binding a local port does not block
@@ -107,9 +107,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.metrics())
-	mux.HandleFunc("GET /loglevel", s.getLevel)
-	mux.HandleFunc("PUT /loglevel", s.setLevel)
-	mux.HandleFunc("POST /loglevel", s.setLevel)
+	if s.cfg.Level != nil {
+		mux.HandleFunc("GET /loglevel", s.getLevel)
+		mux.HandleFunc("PUT /loglevel", s.setLevel)
+		mux.HandleFunc("POST /loglevel", s.setLevel)
+	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -189,7 +189,7 @@ func TestServer_profilesAndIndex(t *testing.T) {
 func TestNew_portInUse(t *testing.T) {
 	o := run(t)
 	cfg := metrics.Config{
-		Listen: strings.TrimPrefix(o.URL(), "http://"), Metrics: o.metrics, Level: o.level, Logger: testlog.New(t),
+		Listen: strings.TrimPrefix(o.URL(), "http://"), Metrics: o.metrics, Logger: testlog.New(t),
 		Live: func() error { return nil }, Ready: func() []metrics.Reason { return nil },
 	}
 	_, err := metrics.New(cfg)
