@@ -23,6 +23,11 @@ const (
 // IntrinsicGas is what a transaction uses before anything of it is executed, by the rules of Shanghai
 // (without the floor of EIP-7623). It saturates at the largest uint64, which no gas limit reaches.
 func IntrinsicGas(data []byte, accessList types.AccessList, creation bool) uint64 {
+	slots := accessCount{addresses: uint64(len(accessList)), keys: uint64(accessList.StorageKeys())}
+	return intrinsicGas(data, slots, creation)
+}
+
+func intrinsicGas(data []byte, slots accessCount, creation bool) uint64 {
 	gas := uint64(txGas)
 	if creation {
 		gas = creationGas
@@ -34,7 +39,7 @@ func IntrinsicGas(data []byte, accessList types.AccessList, creation bool) uint6
 	if creation {
 		gas = addMul(gas, size/32+min(size%32, 1), initCodeWordGas)
 	}
-	return addMul(addMul(gas, uint64(len(accessList)), accessAddressGas), uint64(accessList.StorageKeys()), accessStorageKeyGas)
+	return addMul(addMul(gas, slots.addresses, accessAddressGas), slots.keys, accessStorageKeyGas)
 }
 
 // addMul is sum + n·each, saturating.

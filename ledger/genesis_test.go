@@ -127,6 +127,7 @@ func TestParseGenesis_whenTheFileIsWrong_saysWhatToDo(t *testing.T) {
 		end := i + strings.IndexAny(valid[i:], ",\n}")
 		return valid[:i] + fmt.Sprintf("%q: %v", name, value) + valid[end:]
 	}
+	withoutValidators, _, _ := strings.Cut(valid, `"validators"`)
 	addresses := []string{"0x0000000000000000000000000000000000000001", "0x0000000000000000000000000000000000000002"}
 	accounts := []string{"0x000000000000000000000000000000000000000a", "0x000000000000000000000000000000000000000b"}
 	for _, tt := range []struct{ name, file, want string }{
@@ -158,7 +159,7 @@ func TestParseGenesis_whenTheFileIsWrong_saysWhatToDo(t *testing.T) {
 		{"term", field("termLength", 0), "termLength is 0"},
 		{"window", field("window", 65), "window is 65"},
 		{"ahead", field("maxOrderedAhead", 0), "maxOrderedAhead is 0"},
-		{"no validators", valid[:strings.Index(valid, `"validators"`)] + `"validators": []}`, "add at least one"},
+		{"no validators", withoutValidators + `"validators": []}`, "add at least one"},
 		{"zero validator", replace(addresses[0], "0x"+strings.Repeat("0", 40)), "zero address"},
 		{"bad address", replace(addresses[0], "0x01"), "reading genesis"},
 		{"validator twice", replace(addresses[0], addresses[1]), "twice: remove one"},

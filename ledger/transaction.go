@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 	"math"
-	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -47,62 +46,46 @@ func DecodeTransaction(raw []byte, chainID uint64, limits Limits) (*Transaction,
 	if len(raw) > limits.Bytes {
 		return nil, fmt.Errorf("%w: transaction size %d, limit %d", ErrOversizedData, len(raw), limits.Bytes)
 	}
-	if len(raw) > 0 && raw[0] < 0x80 && raw[0] != types.AccessListTxType && raw[0] != types.DynamicFeeTxType {
-		return nil, fmt.Errorf("%w: type %d, use 0, 1 or 2", ErrTxType, raw[0])
+	kind := uint8(types.LegacyTxType)
+	if len(raw) > 0 && raw[0] < 0x80 {
+		if kind = raw[0]; kind != types.AccessListTxType && kind != types.DynamicFeeTxType {
+			return nil, fmt.Errorf("%w: type %d, use 0, 1 or 2", ErrTxType, kind)
+		}
 	}
-	var inner types.Transaction
-	if err := inner.UnmarshalBinary(raw); err != nil {
+	f, err := split(raw, kind)
+	if err != nil {
 		return nil, invalidf("transaction: %w", err)
 	}
-	if !inner.Protected() {
-		return nil, ErrUnprotected
-	}
-	if id := inner.ChainId(); !id.IsUint64() || id.Uint64() != chainID {
-		return nil, fmt.Errorf("%w: have %s want %d", ErrInvalidChainID, id, chainID)
-	}
-	if inner.Gas() > limits.Gas {
-		return nil, fmt.Errorf("%w (cap: %d, tx: %d)", ErrGasLimitTooHigh, limits.Gas, inner.Gas())
-	}
-	tx := &Transaction{
-		hash:      crypto.Keccak256Hash(raw),
-		kind:      inner.Type(),
-		nonce:     inner.Nonce(),
-		gas:       inner.Gas(),
-		tipTooBig: inner.GasFeeCapIntCmp(inner.GasTipCap()) < 0,
-		raw:       raw,
-	}
-	if to := inner.To(); to != nil {
-		tx.to = *to
-	} else {
-		tx.creation = true
-	}
-	if err := tx.setAmounts(&inner); err != nil {
+	parity, err := f.parity(kind, chainID)
+	if err != nil {
 		return nil, err
 	}
-	tx.intrinsic = IntrinsicGas(inner.Data(), inner.AccessList(), tx.creation)
-	// The hash of the re-encoding: equal hashes are equal bytes.
-	if inner.Hash() != tx.hash {
-		return nil, invalidf("transaction: not in its canonical encoding")
+	if f.gas > limits.Gas {
+		return nil, fmt.Errorf("%w (cap: %d, tx: %d)", ErrGasLimitTooHigh, limits.Gas, f.gas)
 	}
-	from, err := types.NewLondonSigner(new(big.Int).SetUint64(chainID)).Sender(&inner)
+	value, tipTooBig, err := f.amounts()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidSender, err)
+		return nil, err
 	}
-	tx.from = from
+	from, err := f.sender(kind, chainID, parity)
+	if err != nil {
+		return nil, err
+	}
+	creation := len(f.to) == 0
+	tx := &Transaction{
+		hash:      crypto.Keccak256Hash(raw),
+		from:      from,
+		creation:  creation,
+		tipTooBig: tipTooBig,
+		kind:      kind,
+		nonce:     f.nonce,
+		gas:       f.gas,
+		intrinsic: intrinsicGas(f.data, f.slots, creation),
+		value:     value,
+		raw:       raw,
+	}
+	copy(tx.to[:], f.to)
 	return tx, nil
-}
-
-func (t *Transaction) setAmounts(inner *types.Transaction) error {
-	if inner.GasFeeCap().BitLen() > 256 {
-		return ErrFeeCapVeryHigh
-	}
-	if inner.GasTipCap().BitLen() > 256 {
-		return ErrTipVeryHigh
-	}
-	if t.value.SetFromBig(inner.Value()) {
-		return fmt.Errorf("%w: value higher than 2^256-1", ErrInsufficientFunds)
-	}
-	return nil
 }
 
 // Hash is keccak256 of the canonical bytes.

@@ -50,6 +50,26 @@ func TestDecodeTransaction_keepsTheCreationsRecipientNil(t *testing.T) {
 	}
 }
 
+// Lengths around every form of an RLP prefix, also of the shortened list that is signed.
+func TestDecodeTransaction_ofEverySize_recoversTheSender(t *testing.T) {
+	want := crypto.PubkeyToAddress(testKey(t, 0).PublicKey)
+	sizes := []int{65_300, 65_400, 65_500, 65_535, 65_536, 70_000, 1_000_000}
+	for size := range 300 {
+		sizes = append(sizes, size)
+	}
+	for _, size := range sizes {
+		data := bytes.Repeat([]byte{7}, size)
+		for _, tx := range []types.TxData{
+			&types.LegacyTx{To: &someone, Gas: 50_000_000, Data: data},
+			&types.DynamicFeeTx{ChainID: chainID, Gas: 50_000_000, Data: data},
+		} {
+			if got := decode(t, signRaw(t, tx)).From(); got != want {
+				t.Fatalf("%d bytes of data: from %s, want %s", size, got, want)
+			}
+		}
+	}
+}
+
 // unsigned makes a transaction with any signature values.
 func unsigned(tb testing.TB, data types.TxData) []byte {
 	tb.Helper()

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
@@ -73,10 +74,7 @@ func execute(tb testing.TB, g *ledger.Genesis, state exec.Reader, txs ...*ledger
 // after applies a result to a copy of the state.
 func (a accounts) after(tb testing.TB, changes []ledger.Change) accounts {
 	tb.Helper()
-	next := make(accounts, len(a))
-	for k, v := range a {
-		next[k] = v
-	}
+	next := maps.Clone(a)
 	for i, c := range changes {
 		address, ok := ledger.ParseAccountKey(c.Key)
 		if !ok || c.Path != ledger.Path(c.Key) || c.Value == nil {
