@@ -43,6 +43,7 @@ func Rules() []Rule {
 		{"sleeps", Sleeps},
 		{"config", DeadConfig},
 		{"dependencies", Dependencies},
+		{"documents", Documents},
 		{"text", Text},
 	}
 }
