@@ -1,0 +1,183 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/ledger"
+)
+
+// demand decides from when on this node wants a block: at once when a transaction could be
+// executed that no ordered or proposed block contains, at the next checkpoint slot when executed
+// blocks lie past the last checkpoint, otherwise never (heartbeats are the engine's business).
+type demand struct {
+	p *Pipeline
+	// spokenFor is how long transactions of a proposal count as on their way without being
+	// delivered. After it, the proposal is taken for abandoned and they ask for a block again.
+	spokenFor time.Duration
+	// kick: sent by whoever changed something, received by run; capacity 1, a full channel
+	// already says "look again".
+	kick chan struct{}
+
+	mu sync.Mutex
+	// tip is the time of the newest delivered block and its parent's, ms. Guarded by mu.
+	tip, tipParent uint64
+	// proposedTo is the time of the newest proposal judged valid or built, ms. Guarded by mu.
+	proposedTo uint64
+	// proposals in flight: the next nonce of each sender in them, and when they were made.
+	// Guarded by mu, at most maxProposals.
+	proposals []proposal
+}
+
+// proposal is what a judged or built block contains.
+type proposal struct {
+	height uint64
+	nonces map[common.Address]uint64
+	at     time.Time
+}
+
+// maxProposals bounds the proposals remembered; more than views can be open.
+const maxProposals = 64
+
+func newDemand(p *Pipeline, spokenFor time.Duration) *demand {
+	return &demand{p: p, spokenFor: spokenFor, kick: make(chan struct{}, 1)}
+}
+
+// proposed notes a block on its way.
+func (d *demand) proposed(height, timeMs uint64, txs []*ledger.Transaction) {
+	nonces := make(map[common.Address]uint64, len(txs))
+	for _, tx := range txs {
+		nonces[tx.From()] = max(nonces[tx.From()], tx.Nonce()+1)
+	}
+	d.mu.Lock()
+	d.proposedTo = max(d.proposedTo, timeMs)
+	if len(d.proposals) == maxProposals {
+		d.proposals = append(d.proposals[:0], d.proposals[1:]...)
+	}
+	d.proposals = append(d.proposals, proposal{height: height, nonces: nonces, at: time.Now()})
+	d.mu.Unlock()
+	signal(d.kick)
+}
+
+// delivered notes a final block: proposals up to its height are settled.
+func (d *demand) delivered(height, timeMs, parentMs uint64) {
+	d.mu.Lock()
+	d.tip, d.tipParent = timeMs, parentMs
+	keep := d.proposals[:0]
+	for _, x := range d.proposals {
+		if x.height > height {
+			keep = append(keep, x)
+		}
+	}
+	clear(d.proposals[len(keep):])
+	d.proposals = keep
+	d.mu.Unlock()
+	signal(d.kick)
+}
+
+// tailSlot is the time from which a block would be the checkpoint that the delivered tip lacks, in
+// ms; 0 when the tip is a checkpoint itself or a proposal in flight already is that block.
+func tailSlot(tip, tipParent, proposedTo uint64) uint64 {
+	if tipParent == 0 || ledger.IsCheckpoint(tip, tipParent) {
+		return 0
+	}
+	if ledger.IsCheckpoint(proposedTo, tip) {
+		return 0
+	}
+	at := tip + 1
+	for !ledger.IsCheckpoint(at, tip) {
+		at++
+	}
+	return at
+}
+
+// tailWanted reports whether an empty block at timeMs is worth building.
+func (d *demand) tailWanted(timeMs uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	slot := tailSlot(d.tip, d.tipParent, 0)
+	return slot != 0 && timeMs >= slot
+}
+
+// inFlight merges what proposals contain that may still become final, and says when the oldest of
+// them is given up.
+func (d *demand) inFlight(now time.Time) (nonces map[common.Address]uint64, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	nonces = make(map[common.Address]uint64)
+	for _, x := range d.proposals {
+		end := x.at.Add(d.spokenFor)
+		if !end.After(now) {
+			continue
+		}
+		if until.IsZero() || end.Before(until) {
+			until = end
+		}
+		for a, n := range x.nonces {
+			nonces[a] = max(nonces[a], n)
+		}
+	}
+	return nonces, until
+}
+
+// run keeps the engine informed until ctx ends.
+func (d *demand) run(ctx context.Context, driver Driver) {
+	pending, cancel := d.p.pool.Subscribe()
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var told uint64
+	for {
+		now := time.Now()
+		at, recheck := d.evaluate(now)
+		if at != 0 && at <= uint64(now.UnixMilli()) && told != 0 && told < at {
+			at = told // still the same wish: the engine counts how long it waits
+		}
+		if at != told {
+			told = at
+			driver.Demand(at)
+		}
+		timer.Stop()
+		if !recheck.IsZero() {
+			timer.Reset(recheck.Sub(now))
+		}
+		more := pending
+		if told != 0 && told <= uint64(now.UnixMilli()) {
+			more = nil // one wish is as good as a thousand
+		}
+		select {
+		case <-d.kick:
+		case <-more:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// evaluate returns from when on a block is wanted (Unix ms, 0: not), and when to look again
+// although nothing happened.
+func (d *demand) evaluate(now time.Time) (at uint64, recheck time.Time) {
+	p := d.p
+	nonces, until := d.inFlight(now)
+	if p.mayOrder(p.Ordered()+1, p.certifier.height()) {
+		if ahead, err := p.orderedAhead(nil); err == nil {
+			for a, n := range ahead {
+				nonces[a] = max(nonces[a], n)
+			}
+		}
+		if p.pool.Executable(nonces) {
+			return uint64(now.UnixMilli()), time.Time{}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	proposedTo := d.proposedTo
+	if until.IsZero() {
+		proposedTo = 0 // whatever it was, it did not become final in time
+	}
+	return tailSlot(d.tip, d.tipParent, proposedTo), until
+}
