@@ -40,7 +40,7 @@ const (
 	maxMaxBlockBytes = 3 << 20
 	// certificateRoom is what a block's size limit leaves for everything but one largest transaction.
 	certificateRoom    = 128 << 10
-	maxTermLength      = 1024
+	maxTermLength      = 256 // the most that package consensus takes, like the window
 	maxWindow          = 64
 	maxMaxOrderedAhead = 200 // below the 256 blocks for which the state keeps old values
 	maxPeerIDBytes     = 128

@@ -157,6 +157,7 @@ func TestParseGenesis_whenTheFileIsWrong_saysWhatToDo(t *testing.T) {
 		{"small blocks", field("maxBlockBytes", 1), "maxBlockBytes is 1"},
 		{"large blocks", field("maxBlockBytes", 1<<30), "maxBlockBytes is"},
 		{"term", field("termLength", 0), "termLength is 0"},
+		{"long term", field("termLength", 257), "to 256"},
 		{"window", field("window", 65), "window is 65"},
 		{"ahead", field("maxOrderedAhead", 0), "maxOrderedAhead is 0"},
 		{"no validators", withoutValidators + `"validators": []}`, "add at least one"},
