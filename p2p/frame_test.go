@@ -62,7 +62,7 @@ func TestDecoder_Next_readsWhatWasWritten(t *testing.T) {
 					t.Fatalf("keepalive %d: got %d bytes on %v, %v", i, len(got), lane, err)
 				}
 			}
-			if _, _, err := d.Next(); err != io.EOF {
+			if _, _, err := d.Next(); !errors.Is(err, io.EOF) {
 				t.Errorf("at the end: %v, want io.EOF", err)
 			}
 		})
@@ -129,7 +129,7 @@ func TestDecoder_Next_allocatesAsBytesArrive(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 100 {
-		if _, _, err := p2p.NewDecoder(bytes.NewReader(stream)).Next(); err != io.ErrUnexpectedEOF {
+		if _, _, err := p2p.NewDecoder(bytes.NewReader(stream)).Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatal(err)
 		}
 	}

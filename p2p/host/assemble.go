@@ -16,6 +16,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+
+	"github.com/tercet-chain/tercet/p2p"
 )
 
 // library is the part of libp2p that a host consists of.
@@ -104,6 +106,11 @@ func (h *Host) fill(l *library) error {
 func (h *Host) negotiate(ctx context.Context, mux *blankhost.BlankHost, s network.Stream) {
 	r := h.byPeer[s.Conn().RemotePeer()]
 	if r == nil {
+		_ = s.Reset()
+		return
+	}
+	if !r.mayOpen(time.Now()) {
+		r.blame(1, fmt.Errorf("%w: more than %d streams a second", p2p.ErrInvalid, streamsPerSecond))
 		_ = s.Reset()
 		return
 	}

@@ -160,7 +160,7 @@ func (g *gossip) nudge() {
 
 // run introduces peers that are up to gossipsub until ctx ends.
 func (g *gossip) run(ctx context.Context) {
-	defer g.found.Close() //nolint:errcheck // an emitter that is closed twice is closed
+	defer g.found.Close()
 	repair := time.NewTicker(gossipRepair)
 	defer repair.Stop()
 	for {

@@ -51,6 +51,7 @@ type Host struct {
 	logger  *slog.Logger
 	key     crypto.PrivKey
 	id      peer.ID
+	name    p2p.PeerID // id in base58
 	sockets []socket
 	gate    *gate
 	remotes []*remote              // in the order of the roster; immutable
@@ -79,7 +80,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	cfg.Key = nil
 	h := &Host{
-		cfg: cfg, logger: cfg.Logger, key: key, id: id,
+		cfg: cfg, logger: cfg.Logger, key: key, id: id, name: p2p.PeerID(id.String()),
 		byPeer: make(map[peer.ID]*remote),
 		byID:   make(map[p2p.PeerID]*remote),
 		frames: protocol.ID(protocolPrefix(cfg.Network, cfg.Version) + "/frames"),
@@ -157,9 +158,6 @@ func (h *Host) Run(ctx context.Context) error {
 	err = lib.close()
 	h.running.Wait()
 	g.stop()
-	for _, r := range h.remotes {
-		r.settle() // whoever was told of a peer is told of its end
-	}
 	return err
 }
 
@@ -196,7 +194,9 @@ var ErrNotRunning = errors.New("p2p/host: not running")
 
 // Publish gossips data, at most [p2p.MaxGossip] bytes, on the transactions
 // topic. It is not validated here, and OnGossip does not see it. The data must
-// not be modified afterwards.
+// not be modified afterwards. Gossip is lossy: it reaches the peers whose gossip
+// stream is open, a moment after they are up, and drops under overload. A message
+// whose content was published or seen within the last 30 s is not sent again.
 func (h *Host) Publish(data []byte) error {
 	if len(data) == 0 || len(data) > p2p.MaxGossip {
 		return fmt.Errorf("%w: gossip of %d bytes, the limit is %d", p2p.ErrInvalid, len(data), p2p.MaxGossip)
@@ -209,7 +209,7 @@ func (h *Host) Publish(data []byte) error {
 }
 
 // ID returns the host's own peer id.
-func (h *Host) ID() p2p.PeerID { return p2p.PeerID(h.id.String()) }
+func (h *Host) ID() p2p.PeerID { return h.name }
 
 // Addrs returns the multiaddrs that are bound, with the port that was chosen
 // where 0 was asked for.

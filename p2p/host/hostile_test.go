@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func TestHost_Run_tellsWrongNetworkFromWrongVersion(t *testing.T) {
 				}
 			}, testlog.Require(test.want))
 			for i, m := range hosts {
-				waitFor(t, "the reason", func() bool { return bytes.Contains([]byte(status(t, m, 1-i).LastError), []byte(test.want)) })
+				waitFor(t, "the reason", func() bool { return strings.Contains(status(t, m, 1-i).LastError, test.want) })
 				if connected(m) != 0 {
 					t.Errorf("host %d is connected", i)
 				}
@@ -175,7 +176,7 @@ func TestHost_Run_boundsHandshakesInFlight(t *testing.T) {
 	}
 	for range 12 {
 		if c, err := net.Dial("tcp", addr.String()); err == nil { // a refusal may be as quick as that
-			defer c.Close()
+			t.Cleanup(func() { c.Close() })
 		}
 	}
 	waitFor(t, "refusals", func() bool { return hosts[0].Stats().Busy == 8 })
@@ -453,10 +454,29 @@ func TestHost_Send_priority(t *testing.T) {
 		}
 	}
 	t.Logf("positions: %v", position)
-	if !(position[p2p.LaneVote] < position[p2p.LaneCert] && position[p2p.LaneCert] < position[p2p.LaneSync]) {
+	if position[p2p.LaneVote] > position[p2p.LaneCert] || position[p2p.LaneCert] > position[p2p.LaneSync] {
 		t.Errorf("out of order: %v", position)
 	}
 	if position[p2p.LaneSync] > 5 {
 		t.Errorf("urgent frames waited for %d MiB", position[p2p.LaneSync])
 	}
+}
+
+// A peer that opens streams in a loop is thrown out, and no reader of a stream
+// that was replaced stays behind.
+func TestHost_Run_boundsStreams(t *testing.T) {
+	hosts := cluster(t, 1, func(_ int, cfg *host.Config) {
+		cfg.Roster = append(cfg.Roster, p2p.Peer{ID: idOf(t, 5), Name: "outlaw"})
+	}, testlog.Require("streams a second"))
+	o := newOutlaw(t, 5, hosts[0])
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	waitFor(t, "the conviction", func() bool {
+		if s, err := o.NewStream(ctx, o.target, protocol.ID("/tercet/"+testNetwork+"/1/frames")); err == nil {
+			_, _ = s.Write(p2p.EncodeHandshake(courtesy)) // fails once the victim has had enough
+		}
+		return !status(t, hosts[0], 5).Refused.IsZero()
+	})
+	waitFor(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }

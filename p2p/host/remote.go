@@ -41,6 +41,8 @@ type remote struct {
 	lastErr  string    // guarded by mu
 	warned   string    // guarded by mu: incompatibility in the log since the peer was last up
 
+	opens bucket // guarded by mu: streams that the peer opens
+
 	// callback orders the calls of OnPeer. It is held during the call, which is
 	// why OnPeer must not block.
 	callback sync.Mutex
@@ -67,7 +69,20 @@ func newRemote(h *Host, id peer.ID, p p2p.Peer, addrs []ma.Multiaddr) *remote {
 		host: h, logger: h.logger.With("peer", name), peer: id, id: p2p.PeerID(id.String()), name: name, addrs: addrs,
 		penalty: penalty{limits: h.cfg.Limits},
 		kick:    make(chan struct{}, 1),
+		opens:   newBucket(streamsPerSecond, time.Now()),
 	}
+}
+
+// streamsPerSecond is how many streams a peer may open: two per connection, and
+// it makes a connection at most every RedialMin.
+const streamsPerSecond = 32
+
+// mayOpen counts a stream that the peer opens and returns whether it is within
+// bounds.
+func (r *remote) mayOpen(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.opens.try(1, now)
 }
 
 func (r *remote) send(lane p2p.Lane, frame []byte) bool {

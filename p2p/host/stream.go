@@ -28,9 +28,16 @@ type inbound struct {
 
 	once  sync.Once
 	ready chan struct{} // closed by open, at most once, when the peer is up
+	gone  chan struct{} // closed by supersede, which is called at most once
 }
 
 func (in *inbound) open() { in.once.Do(func() { close(in.ready) }) }
+
+// supersede ends the reader of a stream that a newer one replaces.
+func (in *inbound) supersede() {
+	close(in.gone)
+	_ = in.stream.Reset() // unblocks the reader if it reads
+}
 
 // serve opens the stream to the peer and writes until something ends it, which
 // it returns.
@@ -184,13 +191,13 @@ func (h *Host) accept(ctx context.Context, s network.Stream) {
 		_ = s.Reset()
 		return
 	}
-	in := &inbound{stream: s, software: theirs.Software, ready: make(chan struct{})}
+	in := &inbound{stream: s, software: theirs.Software, ready: make(chan struct{}), gone: make(chan struct{})}
 	r.mu.Lock()
 	old := r.in
 	r.in = in
 	r.mu.Unlock()
 	if old != nil {
-		_ = old.stream.Reset() // its reader ends
+		old.supersede()
 	}
 	r.settle()
 	err = r.read(ctx, in)
@@ -241,6 +248,8 @@ func (r *remote) read(ctx context.Context, in *inbound) error {
 	case <-in.ready:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-in.gone:
+		return errors.New("replaced by a newer stream")
 	case <-timer.C:
 		return errors.New("the stream to the peer does not come up")
 	}
