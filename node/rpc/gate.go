@@ -1,0 +1,92 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxConnections bounds open connections; more wait in the kernel.
+	maxConnections = 4096
+	// smallBody is a request that is read without asking: 4,096 connections hold 256 MiB at the worst.
+	smallBody = 64 << 10
+	// maxLargeBodies may be in memory at once.
+	maxLargeBodies = 16
+	// queueFactor times MaxConcurrent requests may wait for up to queueTimeout.
+	queueFactor  = 16
+	queueTimeout = time.Second
+)
+
+// gate admits a bounded number of requests to work, and lets a bounded number wait for it.
+type gate struct {
+	slots   chan struct{} // a value for each request at work
+	waiting atomic.Int64
+	most    int64
+}
+
+func newGate(n int) *gate {
+	return &gate{slots: make(chan struct{}, n), most: int64(n) * queueFactor}
+}
+
+// enter returns a slot, or nil when there is none in time.
+func (g *gate) enter(ctx context.Context) *slot {
+	select {
+	case g.slots <- struct{}{}:
+		return &slot{gate: g}
+	default:
+	}
+	if g.waiting.Add(1) > g.most {
+		g.waiting.Add(-1)
+		return nil
+	}
+	defer g.waiting.Add(-1)
+	timer := time.NewTimer(queueTimeout)
+	defer timer.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return &slot{gate: g}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// slot is the right to work. A request that only waits gives it back early.
+type slot struct {
+	gate *gate
+	once sync.Once
+}
+
+func (s *slot) release() {
+	s.once.Do(func() { <-s.gate.slots })
+}
+
+// limitListener stops accepting while too many connections are open.
+type limitListener struct {
+	net.Listener
+	free chan struct{} // a value for each open connection
+}
+
+func (l *limitListener) Accept() (net.Conn, error) {
+	l.free <- struct{}{}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.free
+		return nil, err
+	}
+	return &limitedConn{Conn: c, free: l.free}, nil
+}
+
+type limitedConn struct {
+	net.Conn
+	free chan struct{}
+	once sync.Once
+}
+
+func (c *limitedConn) Close() error {
+	c.once.Do(func() { <-c.free })
+	return c.Conn.Close()
+}
