@@ -84,17 +84,25 @@ func (s *Store) openDatabase(dir, name string, buffer int) (*database, error) {
 	return d, nil
 }
 
-// checkManifest refuses files without a manifest: LevelDB would delete them and start empty.
+// checkManifest refuses tables and journals without a manifest, and removes what a crash in the middle
+// of creating an empty database leaves: LevelDB would refuse it for ever.
 func checkManifest(name string, files storage.Storage) error {
 	if _, err := files.GetMeta(); !errors.Is(err, os.ErrNotExist) {
 		return nil // present, or for LevelDB to judge
 	}
-	found, err := files.List(storage.TypeTable | storage.TypeJournal)
+	found, err := files.List(storage.TypeAll)
 	if err != nil {
 		return explain(name, err)
 	}
-	if len(found) > 0 {
-		return corruptf(name, "%d files and no manifest", len(found))
+	for _, fd := range found {
+		if fd.Type == storage.TypeTable || fd.Type == storage.TypeJournal {
+			return corruptf(name, "%d files and no manifest", len(found))
+		}
+	}
+	for _, fd := range found {
+		if err := files.Remove(fd); err != nil {
+			return explain(name, err)
+		}
 	}
 	return nil
 }

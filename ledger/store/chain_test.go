@@ -1,0 +1,291 @@
+package store_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"errors"
+	"log/slog"
+	"maps"
+	"math/big"
+	"slices"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/holiman/uint256"
+
+	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/ledger/state"
+	"github.com/tercet-chain/tercet/ledger/store"
+)
+
+// chain makes blocks whose headers and states are right, without consensus and executor.
+type chain struct {
+	t       testing.TB
+	genesis *ledger.Genesis
+	state   *state.State
+	key     *ecdsa.PrivateKey
+	nonce   uint64
+	blocks  []*ledger.Block
+	changes [][]ledger.Change
+}
+
+func newChain(t testing.TB) *chain {
+	key, err := crypto.ToECDSA(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := crypto.PubkeyToAddress(key.PublicKey)
+	g := ledger.DefaultGenesis(7357,
+		[]ledger.Validator{{Address: common.Address{1}, PeerID: "16Uiu2HAm1"}},
+		[]ledger.Allocation{{Address: addr, Balance: uint256.NewInt(1e18)}}, 1_000)
+	c := &chain{t: t, genesis: g, state: state.New(), key: key}
+	changes := g.Changes()
+	root, err := c.state.Apply(0, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := g.Header(root)
+	c.blocks = append(c.blocks, &ledger.Block{
+		Ordered: ledger.Ordered{TimeMs: 1_000, Hash: header.MixDigest}, Header: header,
+	})
+	c.changes = append(c.changes, changes)
+	return c
+}
+
+func (c *chain) transfer() *ledger.Transaction {
+	to := common.BigToAddress(big.NewInt(int64(c.nonce) + 1000))
+	tx, err := types.SignNewTx(c.key, types.LatestSignerForChainID(big.NewInt(7357)), &types.DynamicFeeTx{
+		ChainID: big.NewInt(7357), Nonce: c.nonce, Gas: 21_000, To: &to, Value: big.NewInt(1),
+		GasFeeCap: new(big.Int), GasTipCap: new(big.Int),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.nonce++
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out, err := ledger.DecodeTransaction(raw, 7357, c.genesis.Limits())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return out
+}
+
+// add appends a block of executed and dropped transactions, drops first in the payload.
+func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
+	parent := c.blocks[len(c.blocks)-1]
+	height := parent.Ordered.Height + 1
+	o := ledger.Ordered{
+		Hash: crypto.Keccak256Hash([]byte{byte(height)}), View: height + 3, Height: height, TimeMs: 1_000 + 50*height,
+		Proposer: common.Address{1}, Header: []byte{1, byte(height)},
+	}
+	if height%2 == 0 {
+		o.Finalization = []byte{0xf, byte(height)}
+	}
+	b := &ledger.Block{Transactions: txs}
+	written := map[[32]byte]ledger.Change{}
+	var hashes []common.Hash
+	var raws [][]byte
+	for i, tx := range drops {
+		b.Drops = append(b.Drops, ledger.Drop{Index: uint32(i), Hash: tx.Hash(), Reason: ledger.DropNonceTooHigh})
+	}
+	for _, tx := range slices.Concat(drops, txs) {
+		hashes = append(hashes, tx.Hash())
+		raws = append(raws, tx.Raw())
+	}
+	for i, tx := range txs {
+		r := &types.Receipt{
+			Type: tx.Type(), Status: 1, GasUsed: 21_000, CumulativeGasUsed: 21_000 * uint64(i+1), TxHash: tx.Hash(),
+			TransactionIndex: uint(i), BlockNumber: new(big.Int).SetUint64(height), EffectiveGasPrice: new(big.Int),
+			Logs: []*types.Log{},
+		}
+		b.Receipts = append(b.Receipts, r)
+		for addr, acc := range map[common.Address]ledger.Account{
+			tx.From(): {Nonce: tx.Nonce() + 1, Balance: *uint256.NewInt(1e18)}, *tx.To(): {Balance: *uint256.NewInt(1)},
+		} {
+			key := ledger.AccountKey(addr)
+			written[ledger.Path(key)] = ledger.Change{Path: ledger.Path(key), Key: key, Value: ledger.EncodeAccount(acc)}
+		}
+	}
+	if len(hashes) > 0 {
+		o.Payload = ledger.EncodePayload(&ledger.Payload{TxHashes: hashes})
+		o.Data = ledger.EncodeData(raws)
+	}
+	changes := sortChanges(slices.Collect(maps.Values(written)))
+	root, err := c.state.Apply(height, changes)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b.Ordered = o
+	b.Header = ledger.SealHeader(c.genesis, parent.Header, &o, txs, b.Receipts, root)
+	for _, r := range b.Receipts {
+		r.BlockHash = b.Header.Hash()
+	}
+	c.blocks, c.changes = append(c.blocks, b), append(c.changes, changes)
+	return b
+}
+
+func sortChanges(cs []ledger.Change) []ledger.Change {
+	slices.SortFunc(cs, func(a, b ledger.Change) int { return bytes.Compare(a.Path[:], b.Path[:]) })
+	return cs
+}
+
+// grow appends blocks of two transfers each up to a height.
+func (c *chain) grow(height uint64) *chain {
+	for uint64(len(c.blocks)) <= height {
+		c.add([]*ledger.Transaction{c.transfer(), c.transfer()}, nil)
+	}
+	return c
+}
+
+func (c *chain) options() store.Options {
+	return store.Options{Genesis: c.genesis, Logger: slog.New(slog.DiscardHandler)}
+}
+
+func (c *chain) open(dir string, opts store.Options) *store.Store {
+	c.t.Helper()
+	s, err := store.Open(dir, opts)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return s
+}
+
+func (c *chain) marker(first, last uint64) store.Marker {
+	h := c.blocks[last].Header
+	return store.Marker{FirstHeight: first, LastHeight: last, HeaderHash: h.Hash(), StateRoot: h.Root}
+}
+
+// coalesce keeps the last change of each path in a range of blocks.
+func (c *chain) coalesce(first, last uint64) []ledger.Change {
+	m := map[[32]byte]ledger.Change{}
+	for _, cs := range c.changes[first : last+1] {
+		for _, ch := range cs {
+			m[ch.Path] = ch
+		}
+	}
+	return sortChanges(slices.Collect(maps.Values(m)))
+}
+
+// catchUp brings a store from wherever it is to a height, two blocks a commit, as a node does.
+func (c *chain) catchUp(s *store.Store, height uint64) error {
+	next := uint64(0)
+	if tip, ok := s.Tip(); ok {
+		next = tip + 1
+	}
+	for ; next <= height; next += 2 {
+		if err := s.CommitBlocks(c.blocks[next:min(next+2, height+1)]); err != nil {
+			return err
+		}
+		if err := c.derive(s, min(next+1, height)); err != nil {
+			return err
+		}
+	}
+	return c.derive(s, height)
+}
+
+// derive flushes and indexes up to a height.
+func (c *chain) derive(s *store.Store, height uint64) error {
+	first := uint64(0)
+	if m, ok := s.StateMarker(); ok {
+		first = m.LastHeight + 1
+	}
+	if first <= height {
+		if err := s.FlushState(c.marker(first, height), c.coalesce(first, height)); err != nil {
+			return err
+		}
+	}
+	next := uint64(0)
+	if p, ok := s.IndexProgress(); ok {
+		next = p + 1
+	}
+	if next > height {
+		return nil
+	}
+	return s.IndexBlocks(c.blocks[next : height+1])
+}
+
+// check compares everything in a store up to its own heights with the chain, and the order of the
+// three databases.
+func (c *chain) check(s *store.Store) {
+	c.t.Helper()
+	tip, some := s.Tip()
+	m, haveState := s.StateMarker()
+	progress, haveIndex := s.IndexProgress()
+	if haveState && (!some || m.LastHeight > tip) || haveIndex && (!haveState || progress > m.LastHeight) {
+		c.t.Fatalf("blocks %d %v, state %d %v, index %d %v: out of order", tip, some, m.LastHeight, haveState, progress, haveIndex)
+	}
+	if !some {
+		return
+	}
+	for h := range tip + 1 {
+		got, err := s.Block(h)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		want := c.blocks[h]
+		if got.Header.Hash() != want.Header.Hash() || len(got.Receipts) != len(want.Receipts) ||
+			len(got.Transactions) != len(want.Transactions) || !bytes.Equal(got.Ordered.Finalization, want.Ordered.Finalization) {
+			c.t.Fatalf("block %d differs", h)
+		}
+	}
+	if haveIndex {
+		c.checkIndex(s, progress)
+	}
+	c.checkState(s, m, haveState)
+}
+
+func (c *chain) checkIndex(s *store.Store, progress uint64) {
+	c.t.Helper()
+	for _, b := range c.blocks[:progress+1] {
+		if h, err := s.HeightByHash(b.Header.Hash()); err != nil || h != b.Ordered.Height {
+			c.t.Fatalf("height of block %d is %d, %v", b.Ordered.Height, h, err)
+		}
+		for i, tx := range b.Transactions {
+			if p, err := s.Transaction(tx.Hash()); err != nil || p.Height != b.Ordered.Height || p.Index != uint32(i) || p.Dropped != 0 {
+				c.t.Fatalf("position of transaction %d in block %d is %+v, %v", i, b.Ordered.Height, p, err)
+			}
+		}
+	}
+}
+
+func (c *chain) checkState(s *store.Store, m store.Marker, some bool) {
+	c.t.Helper()
+	fresh := state.New()
+	var all []ledger.Change
+	err := s.ScanState(func(ch ledger.Change) error {
+		all = append(all, ledger.Change{Path: ch.Path, Key: bytes.Clone(ch.Key), Value: bytes.Clone(ch.Value)})
+		return nil
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if !some {
+		if len(all) > 0 {
+			c.t.Fatal("state without a marker")
+		}
+		return
+	}
+	root, err := fresh.Load(func() (ledger.Change, bool, error) {
+		if len(all) == 0 {
+			return ledger.Change{}, false, nil
+		}
+		ch := all[0]
+		all = all[1:]
+		return ch, true, nil
+	}, m.LastHeight)
+	if err != nil || root != c.blocks[m.LastHeight].Header.Root || root != m.StateRoot {
+		c.t.Fatalf("state at %d has root %s, %v; want %s", m.LastHeight, root, err, c.blocks[m.LastHeight].Header.Root)
+	}
+}
+
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("error %v, want %v", err, want)
+	}
+}
