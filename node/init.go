@@ -1,0 +1,140 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/sig"
+	"github.com/tercet-chain/tercet/consensus/wal"
+	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/ledger/state"
+	"github.com/tercet-chain/tercet/node/config"
+)
+
+// Home is what a new home directory is made from.
+type Home struct {
+	Config  *config.Config
+	Genesis *ledger.Genesis
+	// ValidatorKey signs votes; nil for a replica.
+	ValidatorKey *sig.Key
+	// HostKey names the node to its peers.
+	HostKey *sig.Key
+	// PasswordFile, when set, encrypts the validator key.
+	PasswordFile string
+}
+
+// Init makes the home directory of a node: config.toml, genesis.json, keys and an empty safety journal.
+// It replaces no key and no journal.
+func Init(home string, h Home) error {
+	if err := os.MkdirAll(config.DataDir(home), 0o700); err != nil {
+		return fmt.Errorf("making the home %s: %w", home, err)
+	}
+	if h.ValidatorKey != nil {
+		if err := config.WriteValidatorKey(home, h.ValidatorKey, h.PasswordFile); err != nil {
+			return err
+		}
+	}
+	if err := config.WriteHostKey(home, h.HostKey); err != nil {
+		return err
+	}
+	if err := os.WriteFile(config.GenesisPath(home), h.Genesis.EncodeJSON(), 0o600); err != nil {
+		return fmt.Errorf("writing the genesis: %w", err)
+	}
+	if err := h.Config.Write(config.FilePath(home)); err != nil {
+		return err
+	}
+	return CreateLog(home, h.Genesis)
+}
+
+// CreateLog makes the empty safety journal of a node that has never voted. For one that has, or may
+// have, use [CreateLogAfterLoss]: an empty journal lets a validator vote a second time.
+func CreateLog(home string, g *ledger.Genesis) error {
+	hash, err := GenesisHash(g)
+	if err != nil {
+		return err
+	}
+	if err := wal.Create(config.WALDir(home), wal.Options{Network: hash}); err != nil {
+		return fmt.Errorf("creating the safety journal: %w", err)
+	}
+	return nil
+}
+
+// CreateLogAfterLoss makes a journal for a validator whose own is gone. The validator then only follows
+// until it is certain that it votes in no view in which it may have voted before.
+func CreateLogAfterLoss(home string, g *ledger.Genesis) error {
+	if err := CreateLog(home, g); err != nil {
+		return err
+	}
+	hash, err := GenesisHash(g)
+	if err != nil {
+		return err
+	}
+	log, _, err := wal.Open(config.WALDir(home), wal.Options{Network: hash})
+	if err != nil {
+		return fmt.Errorf("opening the new safety journal: %w", err)
+	}
+	err = log.Append(consensus.Record{Type: consensus.RecordAmnesia})
+	if err == nil {
+		err = log.Sync()
+	}
+	if err = errors.Join(err, log.Close()); err != nil {
+		return fmt.Errorf("writing the new safety journal: %w", err)
+	}
+	return nil
+}
+
+// GenesisHash executes block 0 and returns its hash, the chain's identity.
+func GenesisHash(g *ledger.Genesis) (common.Hash, error) {
+	root, err := state.New().Apply(0, g.Changes())
+	if err != nil {
+		return common.Hash{}, fmt.Errorf("executing the genesis: %w", err)
+	}
+	return g.Header(root).Hash(), nil
+}
+
+// ReadGenesis reads and checks the genesis file of a home.
+func ReadGenesis(home string) (*ledger.Genesis, error) {
+	path := config.GenesisPath(home)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no genesis file %s: copy there the genesis.json of the network that this node joins", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the genesis: %w", err)
+	}
+	g, err := ledger.ParseGenesis(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+// openLog opens the safety journal and explains what to do when it cannot.
+func openLog(home string, network common.Hash, opts wal.Options, replica bool) (*wal.WAL, []consensus.Record, error) {
+	dir := config.WALDir(home)
+	opts.Network = network
+	log, records, err := wal.Open(dir, opts)
+	if errors.Is(err, wal.ErrMissing) && replica { // it never votes: there is nothing to remember
+		if err := wal.Create(dir, opts); err != nil {
+			return nil, nil, fmt.Errorf("creating the journal of a replica: %w", err)
+		}
+		log, records, err = wal.Open(dir, opts)
+	}
+	var corrupt *wal.CorruptError
+	switch {
+	case err == nil:
+		return log, records, nil
+	case errors.Is(err, wal.ErrMissing):
+		return nil, nil, fmt.Errorf("the safety journal %s is missing, and without it this validator might vote twice: "+
+			"restore the directory, or give its content up with \"tercet init --home %s --rejoin\", after which the node follows until it is safe to vote: %w", dir, home, err)
+	case errors.As(err, &corrupt):
+		return nil, nil, fmt.Errorf("the safety journal %s is damaged, and this validator might vote twice: "+
+			"check the disk and restore the directory, or move it away and give its content up with \"tercet init --home %s --rejoin\": %w", dir, home, err)
+	}
+	return nil, nil, fmt.Errorf("opening the safety journal %s: %w", dir, err)
+}

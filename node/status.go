@@ -1,0 +1,150 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/node/metrics"
+	"github.com/tercet-chain/tercet/node/rpc"
+)
+
+// behindBlocks is how far execution may be behind ordering before the node calls itself behind.
+const behindBlocks = 32
+
+// Status describes the node for tercet_status.
+func (n *Node) Status() rpc.Status {
+	s := n.engine.Snapshot()
+	committee := n.pipeline.Committee()
+	out := rpc.Status{
+		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
+		Syncing: s.CatchingUp, Highest: s.Final.Height, PeerNames: []string{}, Reasons: []string{},
+	}
+	if n.validator >= 0 {
+		address := committee.Address(n.validator)
+		out.Validator = &address
+	}
+	for _, p := range n.host.Peers() {
+		out.Roster++
+		if p.Connected {
+			out.Peers++
+			out.PeerNames = append(out.PeerNames, p.Name)
+		}
+	}
+	for _, r := range n.ready() {
+		out.Reasons = append(out.Reasons, r.Code+": "+r.Message)
+	}
+	return out
+}
+
+// connected counts the peers that are up.
+func (n *Node) connected() int {
+	up := 0
+	for _, p := range n.host.Peers() {
+		if p.Connected {
+			up++
+		}
+	}
+	return up
+}
+
+// connectedValidators counts the validators within reach, this node included if it is one.
+func (n *Node) connectedValidators() int {
+	up := 0
+	if n.validator >= 0 {
+		up++
+	}
+	for _, p := range n.host.Peers() {
+		if i, ok := n.roster.index[p.ID]; p.Connected && ok && i < len(n.genesis.Validators) {
+			up++
+		}
+	}
+	return up
+}
+
+// live says why the process should be restarted, nil when it need not.
+func (n *Node) live() error {
+	if err := n.failure.Load(); err != nil {
+		return *err
+	}
+	return n.store.Err()
+}
+
+// ready lists why requests should go to another node; none when there is no reason.
+func (n *Node) ready() []metrics.Reason {
+	var reasons []metrics.Reason
+	add := func(code, format string, args ...any) {
+		reasons = append(reasons, metrics.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
+	}
+	if err := n.live(); err != nil {
+		add("storage_fault", "a write failed and the node stops: %v; restart it when the disk is well", err)
+	}
+	if d := n.pipeline.Divergence(); d != nil {
+		add("quarantined", "block %d was executed differently here (%s) than by a quorum (%s): do not trust this node's answers; its log says what to do",
+			d.Height, d.Have.HeaderHash, d.Certified.HeaderHash)
+	}
+	if have, want := n.connectedValidators(), n.quorumInReach(); have < want {
+		add("peers_missing", "%d of the %d validators that make a quorum are in reach: start the others, or check p2p.peers and the network between them", have, want)
+	}
+	s := n.engine.Snapshot()
+	if s.CatchingUp {
+		add("catching_up", "blocks after %d are being fetched from peers: wait", s.Final.Height)
+	}
+	if height := n.Newest().Height(); s.Final.Height > height+behindBlocks {
+		add("behind", "execution is at block %d, ordering at %d: wait", height, s.Final.Height)
+	}
+	if n.validator >= 0 && !s.Voting {
+		add("not_voting", "this validator lost its safety journal and follows until it is safe to vote (from view %d; 0 while unknown)", s.VotesFrom)
+	}
+	return reasons
+}
+
+// quorumInReach is how many validators must be in reach for a node to make progress, itself included.
+func (n *Node) quorumInReach() int { return consensus.Quorum(len(n.genesis.Validators)) }
+
+// observe feeds the metrics that count blocks.
+func (n *Node) observe(b *ledger.Block) {
+	m := n.metrics
+	m.Blocks.Inc()
+	m.Transactions.Add(float64(len(b.Transactions)))
+	m.Gas.Add(float64(b.Header.GasUsed))
+	for _, d := range b.Drops {
+		m.Drops.WithLabelValues(d.Reason.String()).Inc()
+	}
+	if len(b.Transactions) > 0 {
+		m.BlockSize.Observe(float64(len(b.Transactions)))
+		m.BlockDelay.Observe(float64(time.Now().UnixMilli()-int64(b.Ordered.TimeMs)) / 1000)
+	}
+}
+
+// sample refreshes the gauges before a scrape.
+func (n *Node) sample(m *metrics.Metrics) {
+	s, head, pool := n.engine.Snapshot(), n.Newest(), n.pool.Stats()
+	m.Epoch.Set(float64(s.Epoch))
+	m.View.Set(float64(s.View))
+	m.FinalHeight.Set(float64(s.Final.Height))
+	m.IsLeader.Set(flag(n.validator >= 0 && s.Leader == n.validator))
+	m.VotesStopped.Set(flag(n.live() != nil || n.validator >= 0 && !s.Voting))
+	m.ExecutedHeight.Set(float64(head.Height()))
+	m.CertifiedHeight.Set(float64(head.Certified))
+	if indexed, ok := n.store.IndexProgress(); ok {
+		m.IndexedHeight.Set(float64(indexed))
+	}
+	m.PoolTransactions.Set(float64(pool.Pending + pool.Queued))
+	m.PoolBytes.Set(float64(pool.Bytes))
+	up := 0
+	peers := n.host.Peers()
+	for _, p := range peers {
+		up += int(flag(p.Connected))
+	}
+	m.PeersConfigured.Set(float64(len(peers)))
+	m.PeersConnected.Set(float64(up))
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
