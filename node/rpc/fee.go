@@ -33,7 +33,11 @@ type feeHistoryJSON struct {
 }
 
 // FeeHistory has the real use of gas and zero fees.
-func (e *ethAPI) FeeHistory(blocks math.HexOrDecimal64, newest gethrpc.BlockNumber, percentiles []float64) (*feeHistoryJSON, error) {
+func (e *ethAPI) FeeHistory(blocks math.HexOrDecimal64, newest gethrpc.BlockNumber, rewardPercentiles *[]float64) (*feeHistoryJSON, error) {
+	var percentiles []float64
+	if rewardPercentiles != nil {
+		percentiles = *rewardPercentiles
+	}
 	if len(percentiles) > maxPercentiles {
 		return nil, fmt.Errorf("invalid reward percentile: over the query limit %d", maxPercentiles)
 	}

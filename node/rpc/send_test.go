@@ -1,0 +1,138 @@
+package rpc_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/core/types"
+	gethrpc "github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/tercet-chain/tercet/node/rpc"
+)
+
+func rpcNumber(n int64) gethrpc.BlockNumberOrHash {
+	return gethrpc.BlockNumberOrHashWithNumber(gethrpc.BlockNumber(n))
+}
+
+// whenPending calls do once the pool has a transaction to order.
+func (c *chain) whenPending(do func()) {
+	pending, cancel := c.pool.Subscribe()
+	var done sync.WaitGroup
+	done.Go(func() {
+		defer cancel()
+		select {
+		case <-pending:
+			do()
+		case <-c.t.Context().Done():
+		}
+	})
+	c.t.Cleanup(done.Wait)
+}
+
+func TestServer_sendRawTransactionSync(t *testing.T) {
+	for _, timeout := range []string{`20000`, `"0x4e20"`, `null`} {
+		t.Run(timeout, func(t *testing.T) {
+			c := newChain(t, nil)
+			c.whenPending(func() { c.produce() })
+			tx := pay(t, alice, 0, 2)
+			got := c.fields("eth_sendRawTransactionSync", raw(t, tx), json.RawMessage(timeout))
+			if got["transactionHash"] != tx.Hash().Hex() || got["status"] != "0x1" || got["blockNumber"] != "0x1" {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+func TestServer_sendRawTransactionSync_timesOut(t *testing.T) {
+	c := newChain(t, nil)
+	tx := pay(t, alice, 0, 2)
+	a := c.call("eth_sendRawTransactionSync", raw(t, tx), 20)
+	want := "The transaction was added to the transaction pool but wasn't processed in 20ms"
+	if a.Error == nil || a.Error.Code != 4 || a.Error.Message != want || string(a.Error.Data) != `"`+tx.Hash().Hex()+`"` {
+		t.Errorf("got %+v", a.Error)
+	}
+}
+
+func TestServer_sendRawTransactionSync_whenDropped(t *testing.T) {
+	c := newChain(t, nil)
+	tx := pay(t, bob, 0, 0)
+	rival := decoded(t, pay(t, bob, 0, 2))
+	c.whenPending(func() { c.execute(rival, decoded(t, tx)) })
+	a := c.call("eth_sendRawTransactionSync", raw(t, tx))
+	if a.Error == nil || a.Error.Message != "the transaction was ordered but not executed: nonce too low" {
+		t.Errorf("got %+v", a.Error)
+	}
+}
+
+func TestServer_sendWait(t *testing.T) {
+	c := newChain(t, func(_ *chain, cfg *rpc.Config) { cfg.SendWait = 20 * time.Second })
+	receipt := func(tx *types.Transaction) string { return c.result("eth_getTransactionReceipt", tx.Hash()) }
+	c.whenPending(func() { c.produce() })
+	first := pay(t, alice, 0, 0)
+	c.result("eth_sendRawTransaction", raw(t, first))
+	if receipt(first) == "null" {
+		t.Error("no receipt after the wait")
+	}
+	// In a batch, with ?sendwait=0 and behind another transaction of the sender nobody waits: each of
+	// these would take 20 s.
+	call := func(tx *types.Transaction) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["%s"]}`, raw(t, tx))
+	}
+	start := time.Now()
+	for _, tc := range []struct{ path, body string }{
+		{"/", "[" + call(pay(t, alice, 1, 0)) + "]"},
+		{"/?sendwait=0", call(pay(t, bob, 0, 0))},
+		{"/", call(pay(t, alice, 2, 0))},
+	} {
+		if _, b := c.post(tc.path, tc.body); !strings.Contains(string(b), `"result":"0x`) {
+			t.Errorf("got %s", b)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestServer_budget(t *testing.T) {
+	c := newChain(t, func(_ *chain, cfg *rpc.Config) { cfg.MaxConcurrent, cfg.MaxWaiters = 1, 1 })
+	// Who waits for a commit does not count as at work.
+	var waited sync.WaitGroup
+	pending, cancel := c.pool.Subscribe()
+	defer cancel()
+	waited.Go(func() { c.call("eth_sendRawTransactionSync", raw(t, pay(t, alice, 0, 0))) })
+	<-pending
+	if got := c.result("eth_blockNumber"); got != `"0x0"` {
+		t.Errorf("got %s", got)
+	}
+	a := c.call("eth_sendRawTransactionSync", raw(t, pay(t, bob, 0, 0)))
+	if a.Error == nil || a.Error.Code != -32005 || !strings.Contains(a.Error.Message, "server is busy: 1 clients wait for a commit") {
+		t.Errorf("got %+v, want a refusal", a.Error)
+	}
+	c.produce()
+	waited.Wait()
+}
+
+func TestServer_slowBodyHoldsNoSlot(t *testing.T) {
+	c := newChain(t, func(_ *chain, cfg *rpc.Config) { cfg.MaxConcurrent = 1 })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	must(t, err)
+	defer conn.Close()
+	body := `{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}`
+	_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
+	must(t, err)
+	if got := c.result("eth_blockNumber"); got != `"0x0"` {
+		t.Errorf("got %s", got)
+	}
+	_, err = conn.Write([]byte(body[10:]))
+	must(t, err)
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "200 OK") {
+		t.Errorf("got %q, %v", line, err)
+	}
+}
