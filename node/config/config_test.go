@@ -172,8 +172,8 @@ func TestKeys_readBack(t *testing.T) {
 			if got.Address() != key.Address() {
 				t.Errorf("got the key of %s, want %s", got.Address(), key.Address())
 			}
-			if a, err := config.ValidatorAddress(home); err != nil || a != key.Address() {
-				t.Errorf("got address %s, %v, want %s", a, err, key.Address())
+			if a, encrypted, err := config.ValidatorIdentity(home); err != nil || a != key.Address() || encrypted != (tt.passwordFile != "") {
+				t.Errorf("got address %s, encrypted %v, %v, want %s", a, encrypted, err, key.Address())
 			}
 			raw, err := os.ReadFile(config.ValidatorKeyPath(home))
 			if err != nil {

@@ -102,17 +102,18 @@ func LoadValidatorKey(home, passwordFile string) (*sig.Key, error) {
 	return sig.ParseKeyBytes(crypto.FromECDSA(key.PrivateKey))
 }
 
-// ValidatorAddress reads the address of the validator key without opening it.
-func ValidatorAddress(home string) (common.Address, error) {
+// ValidatorIdentity reads the address of the validator key without opening it, and
+// whether opening it needs a password.
+func ValidatorIdentity(home string) (address common.Address, encrypted bool, err error) {
 	path := ValidatorKeyPath(home)
 	file, _, err := readKey(path)
 	if err != nil {
-		return common.Address{}, err
+		return common.Address{}, false, err
 	}
 	if !common.IsHexAddress(file.Address) {
-		return common.Address{}, fmt.Errorf("%s has no address: restore the file from a backup", path)
+		return common.Address{}, false, fmt.Errorf("%s has no address: restore the file from a backup", path)
 	}
-	return common.HexToAddress(file.Address), nil
+	return common.HexToAddress(file.Address), file.Crypto != nil, nil
 }
 
 // WriteHostKey stores the key that identifies the node to its peers, like

@@ -1,0 +1,84 @@
+// Command tercet runs nodes of a permissioned blockchain, and whole test networks of them.
+//
+// Every command is a verb on one thing: a development chain (dev), a network of
+// real processes on this machine (testnet), or one node's home directory (init,
+// run, keys, config, status). Results go to standard output, in JSON with --json;
+// progress and logs go to standard error. An error is one line that says what to
+// do next, and the exit code says which kind it is (see exitCodes).
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(Main()) }
+
+// Main runs the command line of the process and returns its exit code.
+func Main() int {
+	root, started := newRoot()
+	cmd, err := root.ExecuteContextC(context.Background())
+	if err == nil {
+		return exitOK
+	}
+	if !*started { // cobra refused the words before a command ran
+		err = usage("%s: see %q", strings.TrimSpace(firstLine(err.Error())), cmd.CommandPath()+" --help")
+	}
+	fmt.Fprintln(os.Stderr, "tercet: "+strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " ")))
+	return exitCode(err)
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// newRoot builds the command tree; started tells whether a command of it was run.
+func newRoot() (root *cobra.Command, started *bool) {
+	started = new(bool)
+	root = &cobra.Command{
+		Use:   "tercet",
+		Short: "A permissioned blockchain that is final at once and speaks Ethereum",
+		Long: `tercet runs nodes of a permissioned blockchain: BFT consensus, final at once,
+free gas, and every Ethereum tool works unchanged.
+
+Start here:
+  tercet dev              one node, ten funded accounts, RPC on http://127.0.0.1:8545
+  tercet testnet up       four validators, as real processes on this machine
+
+` + exitCodes,
+		Example: `  tercet dev
+  cast send --rpc-url http://127.0.0.1:8545 --private-key KEY --value 1ether ADDRESS
+
+  tercet testnet up --detach
+  tercet testnet kill leader
+  tercet testnet status`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRun:  func(*cobra.Command, []string) { *started = true },
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(os.Stdout)
+	root.SetErr(os.Stderr)
+	root.AddGroup(
+		&cobra.Group{ID: "try", Title: "Try it:"},
+		&cobra.Group{ID: "operate", Title: "Run a node:"},
+		&cobra.Group{ID: "inspect", Title: "Look:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("try", newDev(), newTestnet())
+	add("operate", newInit(), newRun(), newKeys(), newConfig())
+	add("inspect", newStatus(), newVersion())
+	return root, started
+}

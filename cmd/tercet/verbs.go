@@ -1,0 +1,384 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/tercet-chain/tercet/node"
+	"github.com/tercet-chain/tercet/node/config"
+)
+
+func newDown() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "Stop all nodes in order; their data stays",
+		Long: `Down stops all nodes of a test network in order (SIGTERM) and waits until they are
+gone, also when "testnet up" runs them in another terminal, which then ends. The data
+stays: "testnet up" resumes the network. To start over, delete the directory.`,
+		Example: "  tercet testnet down --dir ./net",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := openNetwork(dir)
+			if err != nil {
+				return err
+			}
+			if err := endForeground(cmd.Context(), n.dir); err != nil {
+				return err
+			}
+			err = n.change(cmd, func(n *network) error { return n.stop(cmd.Context(), n.all(), false) })
+			if err == nil {
+				progress("all %d nodes of %s are stopped", len(n.Nodes), n.dir)
+			}
+			return err
+		},
+	}
+	dirFlag(cmd, &dir)
+	return cmd
+}
+
+// endForeground asks a "testnet up" in another terminal to stop its network, and
+// waits for it. It is the process that holds the lock, so its pid is its own.
+func endForeground(ctx context.Context, dir string) error {
+	asked := false
+	err := poll(ctx, 50*time.Millisecond, stopPatience+killPatience, func() (bool, error) {
+		unlock, holder, err := lockFile(foregroundPath(dir))
+		if !errors.Is(err, errLocked) {
+			if err == nil {
+				unlock()
+			}
+			return true, err
+		}
+		if holder > 0 && !asked {
+			asked = true
+			if err := syscall.Kill(holder, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return false, fmt.Errorf("asking process %d, which runs \"testnet up\", to stop: %w", holder, err)
+			}
+		}
+		return false, nil
+	})
+	if errors.Is(err, errTimeout) {
+		return notReady("\"tercet testnet up\" in %s does not end: kill its nodes with \"tercet testnet kill all --dir %s\"", dir, dir)
+	}
+	return err
+}
+
+func newLogs() *cobra.Command {
+	var dir string
+	var follow bool
+	var lines int
+	cmd := &cobra.Command{
+		Use:   "logs NAME",
+		Short: "Show the log of a node",
+		Example: `  tercet testnet logs node1
+  tercet testnet logs node3 -n 200 -f`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := openNetwork(dir)
+			if err != nil {
+				return err
+			}
+			nodes, err := n.selectNodes(args)
+			if err != nil {
+				return err
+			}
+			if len(nodes) != 1 {
+				return usage("logs shows one node: name it")
+			}
+			ctx, _, stop := stopOnSignal(cmd.Context())
+			defer stop()
+			return showLog(ctx, cmd.OutOrStdout(), logPath(n.Nodes[nodes[0]].Home), lines, follow)
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on showing what is added, until Ctrl-C")
+	cmd.Flags().IntVarP(&lines, "lines", "n", 50, "how many lines to begin with")
+	return cmd
+}
+
+func showLog(ctx context.Context, w io.Writer, path string, lines int, follow bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("opening the log: %w: was the node ever started?", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
+	for _, line := range strings.Split(tail(path, lines), "\n") {
+		if _, err := fmt.Fprintln(w, strings.TrimPrefix(line, "  ")); err != nil {
+			return err
+		}
+	}
+	if !follow {
+		return nil
+	}
+	if _, err := f.Seek(size, io.SeekStart); err != nil {
+		return fmt.Errorf("reading the log: %w", err)
+	}
+	err = poll(ctx, 200*time.Millisecond, 1<<62, func() (bool, error) {
+		_, err := io.Copy(w, f)
+		return false, err
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func newKill() *cobra.Command {
+	var dir, signal string
+	cmd := &cobra.Command{
+		Use:   "kill NAME… | leader | all",
+		Short: "Kill nodes with kill -9, or send them another signal",
+		Long: `Kill ends nodes as a crash would (SIGKILL) and waits until they are gone: a validator
+that comes back must neither forget nor repeat a vote, and no receipt that was seen may
+be lost. "leader" is whoever leads the highest view that a node reports.
+
+With --signal another signal is sent: STOP and CONT pause and resume a node.`,
+		Example: `  tercet testnet kill leader
+  tercet testnet kill all && tercet testnet restart all
+  tercet testnet kill node2 --signal STOP`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := parseSignal(signal)
+			if err != nil {
+				return err
+			}
+			n, err := openNetwork(dir)
+			if err != nil {
+				return err
+			}
+			if args, err = n.resolveLeader(cmd.Context(), args); err != nil {
+				return err
+			}
+			return n.change(cmd, func(n *network) error { return n.kill(cmd.Context(), args, s) })
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().StringVar(&signal, "signal", "KILL", "signal to send, by name or number")
+	return cmd
+}
+
+func (n *network) resolveLeader(ctx context.Context, names []string) ([]string, error) {
+	var resolved []string
+	for _, name := range names {
+		if name == "leader" {
+			found, ok := leader(n.report(ctx))
+			if !ok {
+				return nil, notReady("no node says who leads: see \"tercet testnet status --dir %s\"", n.dir)
+			}
+			name = found
+		}
+		resolved = append(resolved, name)
+	}
+	return resolved, nil
+}
+
+func (n *network) kill(ctx context.Context, names []string, s syscall.Signal) error {
+	nodes, err := n.selectNodes(names)
+	if err != nil {
+		return err
+	}
+	for _, i := range nodes {
+		if !n.alive(i) {
+			progress("%s does not run", n.Nodes[i].Name)
+			continue
+		}
+		if err := n.signal(i, s); err != nil {
+			return err
+		}
+		progress("sent %s to %s", unix.SignalName(s), n.describe(i))
+	}
+	if s == syscall.SIGKILL {
+		return n.stop(ctx, nodes, true)
+	}
+	return nil
+}
+
+func parseSignal(text string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(text); err == nil && unix.SignalName(syscall.Signal(n)) != "" {
+		return syscall.Signal(n), nil
+	}
+	name := strings.ToUpper(text)
+	if s := unix.SignalNum("SIG" + strings.TrimPrefix(name, "SIG")); s != 0 {
+		return s, nil
+	}
+	return 0, usage("--signal %s: use a name such as KILL, TERM, STOP or CONT, or its number", text)
+}
+
+func newRestart() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "restart NAME… | all",
+		Short: "Stop nodes in order if they run, and start them",
+		Long: `Restart stops the named nodes in order if they run, starts them on the same data, and
+returns when they answer; "testnet status" shows them catching up.`,
+		Example: `  tercet testnet restart node2
+  tercet testnet restart all --dir ./net`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := openNetwork(dir)
+			if err != nil {
+				return err
+			}
+			return n.change(cmd, func(n *network) error { return n.restart(cmd.Context(), args) })
+		},
+	}
+	dirFlag(cmd, &dir)
+	return cmd
+}
+
+func (n *network) restart(ctx context.Context, names []string) error {
+	nodes, err := n.selectNodes(names)
+	if err != nil {
+		return err
+	}
+	if err := n.stop(ctx, nodes, false); err != nil {
+		return err
+	}
+	if err := n.checkPorts(nodes); err != nil {
+		return err
+	}
+	for _, i := range nodes {
+		if _, err := n.start(i); err != nil {
+			return err
+		}
+		progress("started %s", n.describe(i))
+	}
+	err = poll(ctx, 50*time.Millisecond, defaultPatience, func() (bool, error) {
+		reports := n.report(ctx)
+		for _, i := range nodes {
+			if !reports[i].Running {
+				return false, n.death(i)
+			}
+			if reports[i].Error != "" {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if errors.Is(err, errTimeout) {
+		return notReady("not all nodes answered within %s: see \"tercet testnet status --dir %s\"", defaultPatience, n.dir)
+	}
+	return err
+}
+
+func newWipe() *cobra.Command {
+	var dir string
+	var everything, forget bool
+	cmd := &cobra.Command{
+		Use:   "wipe NAME… | all",
+		Short: "Stop nodes and delete their state, or all their data",
+		Long: `Wipe stops the named nodes and deletes data/state.ldb and data/index.ldb, which a node
+rebuilds from its blocks at the next start. With --all it deletes the blocks too, which
+a node then fetches from the others.
+
+The safety journal (data/consensus.wal) stays in both cases: it remembers what the
+validator voted for. A validator without it has amnesia and might vote twice in one
+view, which makes it a Byzantine node: a network of 3f+1 validators bears f of them,
+and with more of them two different blocks can become final at one height. With
+--forget-votes wipe replaces the journal by a new one. The node then follows without
+voting until every view in which it may have voted is over, so never do that to more
+than f validators at a time: the rest must be able to go on. "wipe all --all
+--forget-votes" is the exception: nobody remembers anything, and the chain starts
+again from its genesis.
+
+Keys, genesis and configuration stay. Start the nodes with "testnet restart".`,
+		Example: `  tercet testnet wipe node2 && tercet testnet restart node2
+  tercet testnet wipe node3 --all --forget-votes
+  tercet testnet wipe all --all --forget-votes     # the same network from block 0`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := openNetwork(dir)
+			if err != nil {
+				return err
+			}
+			return n.change(cmd, func(n *network) error { return n.wipe(cmd.Context(), args, everything, forget) })
+		},
+	}
+	dirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&everything, "all", false, "delete the blocks too, not only what is rebuilt from them")
+	cmd.Flags().BoolVar(&forget, "forget-votes", false, "replace the safety journal too; read above first")
+	return cmd
+}
+
+func (n *network) wipe(ctx context.Context, names []string, everything, forget bool) error {
+	nodes, err := n.selectNodes(names)
+	if err != nil {
+		return err
+	}
+	fresh := everything && len(nodes) == len(n.Nodes) // nobody will have a block
+	if fresh && !forget {
+		return usage("journals of votes for blocks that nobody has would stop the chain: wipe fewer nodes, or begin again from block 0 with --forget-votes")
+	}
+	if err := n.stop(ctx, nodes, false); err != nil {
+		return err
+	}
+	for _, i := range nodes {
+		home := n.Nodes[i].Home
+		deleted, err := wipeData(home, everything)
+		if err != nil {
+			return fmt.Errorf("wiping %s: %w", n.Nodes[i].Name, err)
+		}
+		if forget {
+			if err := newJournal(home, fresh); err != nil {
+				return fmt.Errorf("wiping %s: %w", n.Nodes[i].Name, err)
+			}
+			deleted = append(deleted, "its safety journal")
+		}
+		progress("%s is stopped and lost %s: start it with \"tercet testnet restart %s --dir %s\"",
+			n.Nodes[i].Name, strings.Join(deleted, ", "), n.Nodes[i].Name, n.dir)
+	}
+	return nil
+}
+
+// wipeData deletes databases, those that an earlier start moved aside included, and
+// names them.
+func wipeData(home string, everything bool) ([]string, error) {
+	entries, err := os.ReadDir(config.DataDir(home))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	deleted := []string{}
+	for _, e := range entries {
+		derived := strings.HasPrefix(e.Name(), "state.ldb") || strings.HasPrefix(e.Name(), "index.ldb")
+		if !derived && (!everything || !strings.HasPrefix(e.Name(), "blocks.ldb")) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(config.DataDir(home), e.Name())); err != nil {
+			return nil, err
+		}
+		deleted = append(deleted, e.Name())
+	}
+	return deleted, nil
+}
+
+// newJournal replaces the safety journal: an empty one where the chain begins anew,
+// otherwise one that knows of the loss.
+func newJournal(home string, fresh bool) error {
+	g, err := node.ReadGenesis(home)
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(config.WALDir(home)); err != nil {
+		return err
+	}
+	if fresh {
+		return node.CreateLog(home, g)
+	}
+	return node.CreateLogAfterLoss(home, g)
+}
