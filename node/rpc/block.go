@@ -14,7 +14,7 @@ import (
 type ethAPI struct{ s *Server }
 
 // ChainId is eth_chainId; the registry makes the method's name of this spelling.
-func (e *ethAPI) ChainId() hexutil.Uint64 { return hexutil.Uint64(e.s.cfg.Genesis.ChainID) } //nolint:revive,staticcheck // eth_chainId
+func (e *ethAPI) ChainId() hexutil.Uint64 { return hexutil.Uint64(e.s.cfg.Genesis.ChainID) }
 
 // BlockNumber is the height of the newest executed block.
 func (e *ethAPI) BlockNumber() hexutil.Uint64 {

@@ -43,7 +43,6 @@ type accountOverride struct {
 // message is a checked call.
 type message struct {
 	from      common.Address
-	to        common.Address
 	gas       uint64 // the declared limit, or the cap
 	intrinsic uint64
 	value     *uint256.Int
@@ -108,7 +107,7 @@ func (s *Server) message(args *callArgs, ref *gethrpc.BlockNumberOrHash, overrid
 	if args.To == nil {
 		return nil, txpool.ErrCreation
 	}
-	m := &message{to: *args.To, gas: s.cfg.Genesis.TxGasCap, value: new(uint256.Int)}
+	m := &message{gas: s.cfg.Genesis.TxGasCap, value: new(uint256.Int)}
 	if args.From != nil {
 		m.from = *args.From
 	}
@@ -136,7 +135,10 @@ func (s *Server) message(args *callArgs, ref *gethrpc.BlockNumberOrHash, overrid
 		return nil, err
 	}
 	m.balance = account.Balance
-	return m, m.override(overrides)
+	if err := m.override(overrides); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // override applies the overrides that matter to a transfer and refuses those that need contracts.

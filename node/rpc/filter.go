@@ -48,7 +48,7 @@ func newFilters() filters { return filters{byID: make(map[string]*filter)} }
 // install adds a filter and removes those that nobody asked for too long.
 func (f *filters) install(kind filterKind, query logQuery, next uint64) (string, error) {
 	var id [16]byte
-	rand.Read(id[:]) //nolint:errcheck // never fails
+	rand.Read(id[:]) // never fails
 	name := "0x" + strings.TrimLeft(hex.EncodeToString(id[:]), "0")
 	now := time.Now()
 	f.mu.Lock()

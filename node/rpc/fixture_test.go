@@ -66,8 +66,8 @@ type chain struct {
 	parent    *types.Header
 	head      atomic.Pointer[types.Header]
 	certified atomic.Uint64
-	instant   bool // a submitted transaction is executed at once
 	syncing   bool
+	hold      chan struct{} // when set, Submit waits until it is closed
 }
 
 // newChain runs a server over a fresh chain in a temporary directory.
@@ -125,13 +125,10 @@ func (c *chain) Status() rpc.Status {
 }
 
 func (c *chain) Submit(_ context.Context, tx *ledger.Transaction) error {
-	if err := c.pool.Add(tx, time.Now()); err != nil {
-		return err
+	if c.hold != nil {
+		<-c.hold
 	}
-	if c.instant {
-		c.produce()
-	}
-	return nil
+	return c.pool.Add(tx, time.Now())
 }
 
 // produce executes a block of what the pool proposes.

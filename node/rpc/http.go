@@ -145,8 +145,12 @@ func refuseBusy(w http.ResponseWriter, body []byte) {
 		}
 		out = reply(one)
 	}
+	encoded, err := json.Marshal(out)
+	if err != nil {
+		panic("rpc: a refusal does not encode: " + err.Error()) // the ids are JSON that was decoded
+	}
 	w.Header().Set("content-type", "application/json")
-	_ = json.NewEncoder(w).Encode(out) // the client is gone
+	_, _ = w.Write(encoded) // fails when the client is gone
 }
 
 // hostAllowed is the defence against DNS rebinding: a web page can point its own name at this machine,

@@ -136,3 +136,28 @@ func TestServer_slowBodyHoldsNoSlot(t *testing.T) {
 		t.Errorf("got %q, %v", line, err)
 	}
 }
+
+func TestServer_budget_exhausted(t *testing.T) {
+	hold := make(chan struct{})
+	c := newChain(t, func(c *chain, cfg *rpc.Config) { cfg.MaxConcurrent, c.hold = 1, hold })
+	var working sync.WaitGroup
+	working.Go(func() { c.call("eth_sendRawTransaction", raw(t, pay(t, alice, 0, 0))) })
+	// Until the transaction is at work, others are answered; then they are refused after a second.
+	refusal := `"error":{"code":-32005,"message":"server is busy: too many requests at once"}`
+	for {
+		_, b := c.post("/", `{"jsonrpc":"2.0","id":"x7","method":"eth_chainId"}`)
+		if strings.Contains(string(b), `"result"`) {
+			continue
+		}
+		if want := `{"jsonrpc":"2.0","id":"x7",` + refusal + `}`; string(b) != want {
+			t.Errorf("got %s, want %s", b, want)
+		}
+		break
+	}
+	_, b := c.post("/", `[{"jsonrpc":"2.0","id":1,"method":"eth_chainId"},{"jsonrpc":"2.0","id":2,"method":"eth_chainId"}]`)
+	if want := `[{"jsonrpc":"2.0","id":1,` + refusal + `},{"jsonrpc":"2.0","id":2,` + refusal + `}]`; string(b) != want {
+		t.Errorf("got %s, want %s", b, want)
+	}
+	close(hold)
+	working.Wait()
+}

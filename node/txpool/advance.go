@@ -41,8 +41,8 @@ func (p *Pool) Advance(block *ledger.Block, now time.Time) {
 func (p *Pool) Reset(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for address, s := range p.senders {
-		p.raise(s, p.cfg.State.Account(address).Nonce)
+	for _, address := range p.addresses() {
+		p.raise(p.senders[address], p.cfg.State.Account(address).Nonce)
 	}
 	p.expire(now)
 }

@@ -2,6 +2,7 @@ package txpool
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -94,11 +95,7 @@ func (p *Pool) ContentFrom(address common.Address) Account {
 func (p *Pool) Content(maxTransactions int) []Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	addresses := make([]common.Address, 0, len(p.senders))
-	for address := range p.senders {
-		addresses = append(addresses, address)
-	}
-	slices.SortFunc(addresses, func(a, b common.Address) int { return bytes.Compare(a[:], b[:]) })
+	addresses := p.addresses()
 	accounts := make([]Account, 0, len(addresses))
 	for _, address := range addresses {
 		s := p.senders[address]
@@ -108,6 +105,11 @@ func (p *Pool) Content(maxTransactions int) []Account {
 		accounts = append(accounts, s.content())
 	}
 	return accounts
+}
+
+// addresses lists the senders, sorted.
+func (p *Pool) addresses() []common.Address {
+	return slices.SortedFunc(maps.Keys(p.senders), func(a, b common.Address) int { return bytes.Compare(a[:], b[:]) })
 }
 
 func (s *sender) content() Account {

@@ -165,7 +165,7 @@ func TestPool_Add_admitsZeroBalanceAndAnyFee(t *testing.T) {
 
 func TestPool_nonces(t *testing.T) {
 	pool, state := newPool(t, 1, nil)
-	for n := uint64(0); n < 1500; n++ {
+	for n := range uint64(1500) {
 		mustAdd(t, pool, transfer(t, 0, n))
 	}
 	mustAdd(t, pool, transfer(t, 0, 1501))
