@@ -75,7 +75,7 @@ func gossipParams() pubsub.GossipSubParams {
 	p.D, p.Dlo, p.Dhi, p.Dscore, p.Dout, p.Dlazy = 7, 5, 10, 5, 2, 4
 	p.HistoryLength, p.HistoryGossip = 4, 2
 	p.MaxIHaveLength, p.MaxIHaveMessages = 1000, 4
-	p.PrunePeers = 0
+	p.PrunePeers, p.Connectors = 0, 1 // no peer exchange
 	p.PruneBackoff = 10 * time.Second
 	p.SlowHeartbeatWarning = 1
 	return p

@@ -155,9 +155,12 @@ func (r *remote) failed(err error, incompatible bool) {
 	text := err.Error()
 	r.mu.Lock()
 	news := text != r.lastErr && text != r.warned
-	r.lastErr = text
 	if incompatible {
 		r.warned = text
+	}
+	r.lastErr = text
+	if r.warned != "" {
+		r.lastErr = r.warned // what else fails until the peer is up follows from it
 	}
 	r.mu.Unlock()
 	switch {
