@@ -101,8 +101,6 @@ func (v *view) leaves(level, index int) []leaf {
 	return v.t.leavesAt(level, index)
 }
 
-func (v *view) root() common.Hash { return v.node(0, 0).hash }
-
 // siblings returns the hashes beside the way from the root towards a path, root first, and the leaf
 // at the path if there is one. When there is none, the way ends at an empty place or another leaf.
 func (v *view) siblings(path *[32]byte) ([]common.Hash, *leaf) {

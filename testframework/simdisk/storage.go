@@ -25,6 +25,7 @@ type LevelDB struct {
 	next   map[string]Fault // by a part of the operation's name
 	sticky *Fault
 	off    bool
+	mode   Retention
 	files  map[fileID]*tracked
 	stores []*faultyStorage
 }
@@ -115,25 +116,57 @@ func (d *LevelDB) Off() bool {
 	return d.off
 }
 
+// Retain chooses what a planned power failure leaves; see [LevelDB.PowerOff].
+func (d *LevelDB) Retain(mode Retention) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mode = mode
+}
+
 // PowerOff ends the machine and leaves in the files what the disk holds: with [LoseUnsynced] what was
 // synced, with [KeepPrefix] also some bytes after it, with [TornLastPage] and [KeepPages] all bytes
-// but with some of the unsynced tail zeroed. Creations, renames and removals are durable at once. It
-// must be called before the databases are closed; afterwards the files can be opened without d.
+// but with some of the unsynced tail zeroed. Creations, renames and removals are durable at once.
+// Files of a database that is open lose at once, after a planned power failure they lose when the
+// database is closed; one that was closed before has lost nothing. Then the files can be opened
+// without d.
 func (d *LevelDB) PowerOff(mode Retention) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.off = true
+	d.off, d.mode = true, mode
 	var errs []error
 	for _, s := range d.stores {
-		fds, err := s.Storage.List(storage.TypeAll)
-		errs = append(errs, err)
-		for _, fd := range fds {
-			if t := d.files[fileID{s.database, fd}]; t != nil && (t.synced < t.size || len(t.lost) > 0) {
-				errs = append(errs, rewrite(s.Storage, fd, func(b []byte) []byte { return d.kept(t, b, mode) }))
-			}
+		errs = append(errs, s.lose())
+	}
+	return errors.Join(errs...)
+}
+
+// lose brings the files of a database to what the disk holds, once. The caller holds the disk's lock.
+func (s *faultyStorage) lose() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	d := s.disk
+	fds, err := s.Storage.List(storage.TypeAll)
+	errs := []error{err}
+	for _, fd := range fds {
+		if t := d.files[fileID{s.database, fd}]; t != nil && (t.synced < t.size || len(t.lost) > 0) {
+			errs = append(errs, rewrite(s.Storage, fd, func(b []byte) []byte { return d.kept(t, b, d.mode) }))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Close gives up the files, after the losses of a power failure that has come.
+func (s *faultyStorage) Close() error {
+	s.disk.mu.Lock()
+	defer s.disk.mu.Unlock()
+	var err error
+	if s.disk.off {
+		err = s.lose()
+	}
+	s.closed = true
+	return errors.Join(err, s.Storage.Close())
 }
 
 func (d *LevelDB) kept(t *tracked, b []byte, mode Retention) []byte {
@@ -191,6 +224,7 @@ type faultyStorage struct {
 	storage.Storage
 	disk     *LevelDB
 	database string
+	closed   bool // or past its power failure; guarded by the disk's mutex
 }
 
 var _ storage.Storage = (*faultyStorage)(nil)
