@@ -26,6 +26,7 @@ func wantCorrupt(t *testing.T, err error, database string) {
 // TestStore_powerFailureAtEveryWrite runs a small scenario, takes the power away at each operation of
 // the disk, and demands that what was acknowledged is there and that the rest can be made again.
 func TestStore_powerFailureAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	c := newChain(t).grow(5)
 	run := func(dir string, disk *simdisk.LevelDB) (acked int, err error) {
 		opts := c.options()
@@ -78,6 +79,7 @@ func TestStore_powerFailureAtEveryWrite(t *testing.T) {
 }
 
 func TestStore_failedWriteLatches(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name, op string
 		err      error
@@ -145,6 +147,7 @@ func TestStore_failedWriteLatches(t *testing.T) {
 // TestOpen_findsFlippedBits flips bits all over the journals. Either the store says so, or it ends
 // earlier with everything right; never is something wrong in the middle.
 func TestOpen_findsFlippedBits(t *testing.T) {
+	t.Parallel()
 	c := newChain(t).grow(20)
 	for _, name := range []string{"blocks.ldb", "state.ldb", "index.ldb"} {
 		silent, gaps, refused := 0, 0, 0

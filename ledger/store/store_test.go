@@ -17,6 +17,7 @@ import (
 )
 
 func TestStore_readsBackWhatWasWritten(t *testing.T) {
+	t.Parallel()
 	c := newChain(t).grow(9)
 	dir := t.TempDir()
 	s := c.open(dir, c.options())
@@ -69,6 +70,7 @@ func TestStore_readsBackWhatWasWritten(t *testing.T) {
 }
 
 func TestStore_writesOutOfOrderAreRefused(t *testing.T) {
+	t.Parallel()
 	c := newChain(t).grow(5)
 	s := c.open(t.TempDir(), c.options())
 	defer s.Close()
@@ -145,6 +147,7 @@ func TestStore_Transaction_firstPositionStays(t *testing.T) {
 }
 
 func TestOpen_derivedDatabasesAreMadeAgain(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		damage func(t *testing.T, c *chain, dir string)
@@ -218,6 +221,7 @@ func edit(t *testing.T, path string, change func(*leveldb.DB) error) {
 func heightKey(table byte, h uint64) []byte { return binary.BigEndian.AppendUint64([]byte{table}, h) }
 
 func TestOpen_gapIsNamedAndRefilled(t *testing.T) {
+	t.Parallel()
 	c := newChain(t).grow(12)
 	dir := t.TempDir()
 	s := c.open(dir, c.options())
@@ -261,6 +265,7 @@ func TestOpen_gapIsNamedAndRefilled(t *testing.T) {
 }
 
 func TestOpen_refuses(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		change func(db *leveldb.DB) error
@@ -309,6 +314,7 @@ func TestOpen_refuses(t *testing.T) {
 }
 
 func TestOpen_locksTheDirectory(t *testing.T) {
+	t.Parallel()
 	c := newChain(t)
 	dir := t.TempDir()
 	s := c.open(dir, c.options())
