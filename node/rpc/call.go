@@ -119,17 +119,7 @@ func (s *Server) message(args *callArgs, ref *gethrpc.BlockNumberOrHash, overrid
 			return nil, invalidParams("value is not a number from 0 to 2^256-1")
 		}
 	}
-	var data []byte
-	if args.Input != nil {
-		data = *args.Input
-	} else if args.Data != nil {
-		data = *args.Data
-	}
-	var list types.AccessList
-	if args.AccessList != nil {
-		list = *args.AccessList
-	}
-	m.intrinsic = ledger.IntrinsicGas(data, list, false)
+	m.intrinsic = ledger.IntrinsicGas(args.input(), args.accesses(), false)
 	account, err := s.accountAt(m.from, ref)
 	if err != nil {
 		return nil, err
@@ -139,6 +129,24 @@ func (s *Server) message(args *callArgs, ref *gethrpc.BlockNumberOrHash, overrid
 		return nil, err
 	}
 	return m, nil
+}
+
+// input is the call's data, by whichever of its two names.
+func (a *callArgs) input() []byte {
+	switch {
+	case a.Input != nil:
+		return *a.Input
+	case a.Data != nil:
+		return *a.Data
+	}
+	return nil
+}
+
+func (a *callArgs) accesses() types.AccessList {
+	if a.AccessList == nil {
+		return nil
+	}
+	return *a.AccessList
 }
 
 // override applies the overrides that matter to a transfer and refuses those that need contracts.

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	gethrpc "github.com/ethereum/go-ethereum/rpc"
 
@@ -160,4 +162,42 @@ func TestServer_budget_exhausted(t *testing.T) {
 	}
 	close(hold)
 	working.Wait()
+}
+
+func TestServer_fillTransaction(t *testing.T) {
+	c := newChain(t, nil)
+	c.result("eth_sendRawTransaction", raw(t, pay(t, alice, 0, 0)))
+	for _, tc := range []struct {
+		name   string
+		extra  map[string]any
+		kind   uint8
+		gas    uint64
+		refuse string
+	}{
+		{"bare", nil, types.DynamicFeeTxType, 21000, ""},
+		{"gas price", map[string]any{"gasPrice": "0x5"}, types.LegacyTxType, 21000, ""},
+		{"access list", map[string]any{"gasPrice": "0x5", "accessList": []any{map[string]any{"address": addr(bob), "storageKeys": []any{}}}}, types.AccessListTxType, 23400, ""},
+		{"own gas", map[string]any{"gas": "0x9999", "maxFeePerGas": "0x1"}, types.DynamicFeeTxType, 0x9999, ""},
+		{"both fees", map[string]any{"gasPrice": "0x5", "maxFeePerGas": "0x1"}, 0, 0, "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"},
+		{"creation", map[string]any{"to": nil}, 0, 0, "contract creation is not supported yet"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			args := map[string]any{"from": addr(alice), "to": addr(bob), "value": "0x1"}
+			maps.Copy(args, tc.extra)
+			a := c.call("eth_fillTransaction", args)
+			if tc.refuse != "" {
+				if a.Error == nil || !strings.Contains(a.Error.Message, tc.refuse) {
+					t.Errorf("got %+v, want %q", a, tc.refuse)
+				}
+				return
+			}
+			var filled struct{ Raw hexutil.Bytes }
+			must(t, json.Unmarshal(a.Result, &filled))
+			var tx types.Transaction
+			must(t, tx.UnmarshalBinary(filled.Raw))
+			if tx.Type() != tc.kind || tx.Nonce() != 1 || tx.Gas() != tc.gas || *tx.To() != addr(bob) {
+				t.Errorf("got type %d, nonce %d, gas %d", tx.Type(), tx.Nonce(), tx.Gas())
+			}
+		})
+	}
 }
