@@ -90,6 +90,10 @@ portable: ## Compile the node without cgo, and the pure packages for WASI.
 fuzz-short: ## Fuzz every target for FUZZTIME=5s.
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
+.PHONY: clients
+clients: ## Run the README's transactions with ethers and cast against four processes.
+	.ci/clients
+
 .PHONY: check
 check: vet lint test ## What to run before a commit.
 

@@ -83,7 +83,7 @@ func NewMetrics(build Build) *Metrics {
 		Drops:           counters(r, "ledger_drops_total", "Transactions that were ordered but did not fit when executed.", "reason"),
 		Gas:             counter(r, "ledger_gas_total", "Gas used by executed transactions."),
 		BlockDelay: histogram(r, "ledger_block_delay_seconds", "From a block's own time until its receipts were visible on this node.",
-			prometheus.ExponentialBucketsRange(0.001, 10, 17)),
+			[]float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}),
 		BlockSize: histogram(r, "ledger_block_transactions", "Transactions per non-empty block.",
 			prometheus.ExponentialBuckets(1, 2, 14)),
 
