@@ -1,4 +1,4 @@
-// Package rpc answer Ethereum clients over HTTP.
+// Package rpc answers Ethereum clients over HTTP.
 //
 // A [Server] is go-ethereum's JSON-RPC registry behind a handler that bounds what a request may cost:
 // bytes of bodies in memory, requests at work, items of a batch, transactions whose signature is being

@@ -1,4 +1,4 @@
-// Package txpool keep transactions that wait to be ordered.
+// Package txpool keeps transactions that wait to be ordered.
 //
 // The pool holds, for each sender, its transactions sorted by nonce. Those whose nonces follow the
 // account's nonce without a gap are pending: a proposal may take them in that order. The others are
