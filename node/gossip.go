@@ -28,6 +28,9 @@ const (
 	gossipQueue = 16384
 	// repeatInterval is how often pending transactions that nobody ordered are sent again.
 	repeatInterval = 2 * time.Second
+	// joinDelay is how long after a connection pending transactions are sent again: gossip needs a
+	// moment to know the peer.
+	joinDelay = 250 * time.Millisecond
 	// recoverRate is how many signatures a peer may make this node recover per second, and at once:
 	// about one core's worth.
 	recoverRate = 25_000
@@ -53,6 +56,9 @@ type gossip struct {
 	// in: sent by Submit's callers, received by run, never closed; what finds it full is left to
 	// the repetition.
 	in chan *ledger.Transaction
+	// joined: sent by the host when a peer comes up, received by run; capacity 1, a full channel
+	// already says it.
+	joined chan struct{}
 
 	mu      sync.Mutex
 	buckets map[p2p.PeerID]*bucket // guarded by mu; one per peer of the roster
@@ -67,7 +73,7 @@ type bucket struct {
 func newGossip(log *slog.Logger, g *ledger.Genesis, pool *txpool.Pool, publish func([]byte) error, busy func() error) *gossip {
 	return &gossip{
 		log: log, genesis: g, pool: pool, publish: publish, now: time.Now, busy: busy,
-		in: make(chan *ledger.Transaction, gossipQueue), buckets: make(map[p2p.PeerID]*bucket),
+		in: make(chan *ledger.Transaction, gossipQueue), joined: make(chan struct{}, 1), buckets: make(map[p2p.PeerID]*bucket),
 	}
 }
 
@@ -79,17 +85,32 @@ func (g *gossip) offer(tx *ledger.Transaction) {
 	}
 }
 
+// peerUp arranges that a new peer learns what is pending.
+func (g *gossip) peerUp() {
+	select {
+	case g.joined <- struct{}{}:
+	default:
+	}
+}
+
 // run sends what offer queued: at once when nothing was sent for gossipInterval, otherwise when
 // gossipBytes have come together or the interval is over.
 func (g *gossip) run(ctx context.Context) {
 	repeat := time.NewTicker(repeatInterval)
 	defer repeat.Stop()
+	join := time.NewTimer(0)
+	join.Stop()
+	defer join.Stop()
 	var before map[common.Hash]struct{}
 	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-g.joined:
+			join.Reset(joinDelay)
+		case <-join.C:
+			g.send(g.oldest(), g.salt())
 		case <-repeat.C:
 			before = g.repeat(before)
 		case tx := <-g.in:
@@ -153,7 +174,7 @@ func (g *gossip) send(txs []*ledger.Transaction, salt uint64) {
 // round before: a node that was alone when it accepted them would otherwise keep them to itself. It
 // returns this round's.
 func (g *gossip) repeat(before map[common.Hash]struct{}) map[common.Hash]struct{} {
-	oldest := g.pool.Select(gossipBytes, g.genesis.BlockGasLimit, nil)
+	oldest := g.oldest()
 	now := make(map[common.Hash]struct{}, len(oldest))
 	var again []*ledger.Transaction
 	for _, tx := range oldest {
@@ -162,9 +183,16 @@ func (g *gossip) repeat(before map[common.Hash]struct{}) map[common.Hash]struct{
 			again = append(again, tx)
 		}
 	}
-	g.send(again, uint64(g.now().UnixMilli()))
+	g.send(again, g.salt())
 	return now
 }
+
+// oldest lists the longest waiting pending transactions, one message of them.
+func (g *gossip) oldest() []*ledger.Transaction {
+	return g.pool.Select(gossipBytes, g.genesis.BlockGasLimit, nil)
+}
+
+func (g *gossip) salt() uint64 { return uint64(g.now().UnixMilli()) }
 
 // receive judges a message of the transactions topic and adds what is new to the pool. The error
 // wraps p2p.ErrInvalid when no honest node sends such a message, p2p.ErrIgnore when it brings

@@ -80,7 +80,9 @@ type Node struct {
 	metrics  *metrics.Metrics
 	ops      *metrics.Server
 
-	started  time.Time
+	sampling sync.Mutex
+	counted  map[string][2]uint64 // guarded by sampling; per peer: invalid frames, queue drops already counted
+
 	executed atomic.Uint64         // transactions executed by this process
 	failure  atomic.Pointer[error] // of the first part that failed
 	// killed is closed by Kill, once; nobody sends.
@@ -95,8 +97,8 @@ func New(cfg *config.Config, opts Options) (*Node, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
-		cfg: cfg, log: opts.Logger, build: opts.Build, validator: -1, started: time.Now(), killed: make(chan struct{}),
-		metrics: metrics.NewMetrics(opts.Build),
+		cfg: cfg, log: opts.Logger, build: opts.Build, validator: -1, killed: make(chan struct{}),
+		counted: make(map[string][2]uint64), metrics: metrics.NewMetrics(opts.Build),
 	}
 	if err := n.open(opts); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -307,6 +309,7 @@ func (n *Node) onPeer(id p2p.PeerID, up bool) {
 	case !known:
 	case up:
 		n.engine.PeerUp(peer)
+		n.gossip.peerUp()
 	default:
 		n.engine.PeerDown(peer)
 	}

@@ -135,8 +135,14 @@ func (n *Node) sample(m *metrics.Metrics) {
 	m.PoolBytes.Set(float64(pool.Bytes))
 	up := 0
 	peers := n.host.Peers()
+	n.sampling.Lock()
+	defer n.sampling.Unlock()
 	for _, p := range peers {
 		up += int(flag(p.Connected))
+		before := n.counted[p.Name]
+		m.PeerInvalid.WithLabelValues(p.Name).Add(float64(p.Invalid - before[0]))
+		m.QueueDrops.WithLabelValues(p.Name).Add(float64(p.QueueDrops - before[1]))
+		n.counted[p.Name] = [2]uint64{p.Invalid, p.QueueDrops}
 	}
 	m.PeersConfigured.Set(float64(len(peers)))
 	m.PeersConnected.Set(float64(up))

@@ -144,7 +144,7 @@ func (c *Cluster) makeHomes() error {
 	var replicas []identity
 	var validators []ledger.Validator
 	for i, port := range ports {
-		id, err := newIdentity(i, port, i < c.opts.Nodes)
+		id, err := newIdentity(port, i < c.opts.Nodes)
 		if err != nil {
 			return err
 		}
@@ -161,6 +161,8 @@ func (c *Cluster) makeHomes() error {
 		alloc = append(alloc, ledger.Allocation{Address: a.Address, Balance: balance})
 	}
 	c.genesis = ledger.DefaultGenesis(ledger.TestnetChainID, validators, alloc, uint64(time.Now().UnixMilli()))
+	// One view per leader and no votes ahead: what the command line's networks run.
+	c.genesis.Consensus.TermLength, c.genesis.Consensus.Window = 1, 0
 	if c.opts.Genesis != nil {
 		c.opts.Genesis(c.genesis)
 	}
@@ -169,6 +171,9 @@ func (c *Cluster) makeHomes() error {
 		all = append(all, identities[v.Address])
 	}
 	all = append(all, replicas...)
+	for i := range all {
+		all[i].peer.Name = fmt.Sprintf("node-%d", i)
+	}
 	for i, id := range all {
 		if err := c.makeHome(i, id, all); err != nil {
 			return err
@@ -177,7 +182,7 @@ func (c *Cluster) makeHomes() error {
 	return nil
 }
 
-func newIdentity(i, port int, validator bool) (identity, error) {
+func newIdentity(port int, validator bool) (identity, error) {
 	var id identity
 	var err error
 	if id.host, err = sig.GenerateKey(); err != nil {
@@ -187,7 +192,7 @@ func newIdentity(i, port int, validator bool) (identity, error) {
 	if err != nil {
 		return id, err
 	}
-	id.peer = config.Peer{Name: fmt.Sprintf("node-%d", i), ID: string(peer), Addrs: []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}}
+	id.peer = config.Peer{ID: string(peer), Addrs: []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}}
 	if validator {
 		id.validator, err = sig.GenerateKey()
 	}
