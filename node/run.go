@@ -29,12 +29,16 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	start := func(s *stage, name string, run func(context.Context) error) {
 		s.parts.Go(func() {
-			if err := run(s.ctx); err != nil {
-				fail(fmt.Errorf("%s: %w", name, err))
-				n.failed(err)
-			} else if s.ctx.Err() == nil {
-				fail(fmt.Errorf("%s ended without being told to", name))
+			err := run(s.ctx)
+			switch {
+			case s.ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+				return // told to, perhaps in the middle of starting
+			case err == nil:
+				err = errors.New("ended without being told to")
 			}
+			err = fmt.Errorf("%s: %w", name, err)
+			n.failure.CompareAndSwap(nil, &err)
+			fail(err)
 		})
 	}
 	start(&ops, "operations listener", n.ops.Run)
@@ -60,8 +64,8 @@ func (n *Node) Run(ctx context.Context) error {
 		s.parts.Wait()
 	}
 	var err error
-	if n.failure.Load() != nil { // a part failed: that is why ctx ended
-		err = context.Cause(ctx)
+	if first := n.failure.Load(); first != nil {
+		err = *first
 	}
 	return errors.Join(err, n.Close())
 }
@@ -80,8 +84,6 @@ func (n *Node) watchStore(ctx context.Context) error {
 		return fmt.Errorf("%w; the node stopped, restart it when the disk is well", n.store.Err())
 	}
 }
-
-func (n *Node) failed(err error) { n.failure.CompareAndSwap(nil, &err) }
 
 // Kill makes [Node.Run] return without draining requests and without flushing what is only in memory,
 // as far as one process can imitate kill -9. For tests of recovery.

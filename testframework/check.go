@@ -211,10 +211,11 @@ func (c *Cluster) Audit() error {
 			errs = append(errs, c.Stop(i))
 		}
 	}
+	voters := 0
 	for i := range c.members {
 		votes := c.Votes(i)
-		if i < len(c.genesis.Validators) && len(votes) == 0 {
-			errs = append(errs, fmt.Errorf("node %d: its journal holds no vote", i))
+		if len(votes) > 0 {
+			voters++
 		}
 		if err := NoDoubleVote(votes, c.genesis.Consensus.TermLength); err != nil {
 			errs = append(errs, fmt.Errorf("node %d: %w", i, err))
@@ -226,6 +227,9 @@ func (c *Cluster) Audit() error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("node %d: %w", i, err))
 		}
+	}
+	if want := consensus.Quorum(len(c.genesis.Validators)); voters < want {
+		errs = append(errs, fmt.Errorf("the journals of %d validators hold votes, fewer than the %d of a quorum: nothing was checked", voters, want))
 	}
 	return errors.Join(errs...)
 }

@@ -27,7 +27,14 @@ var peerKeys = []string{"name", "id", "addrs"}
 // comma-separated values); they win over the environment, which wins over
 // config.toml. The error is one line that names the key and says what to do.
 func Load(home string, flags map[string]string) (*Config, error) {
-	c, _, err := load(home, flags)
+	c, _, err := load(home, flags, os.Environ())
+	return c, err
+}
+
+// LoadFile is [Load] without flags and environment: what config.toml says, to be
+// changed and written back.
+func LoadFile(home string) (*Config, error) {
+	c, _, err := load(home, nil, nil)
 	return c, err
 }
 
@@ -40,7 +47,7 @@ type Setting struct {
 
 // Explain is [Load], answering each setting with its origin in the order of the file.
 func Explain(home string, flags map[string]string) ([]Setting, error) {
-	c, origin, err := load(home, flags)
+	c, origin, err := load(home, flags, os.Environ())
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +58,7 @@ func Explain(home string, flags map[string]string) ([]Setting, error) {
 	return settings, nil
 }
 
-func load(home string, flags map[string]string) (*Config, map[string]string, error) {
+func load(home string, flags map[string]string, environ []string) (*Config, map[string]string, error) {
 	home, err := filepath.Abs(home)
 	if err != nil {
 		return nil, nil, fmt.Errorf("finding the home directory: %w", err)
@@ -60,7 +67,7 @@ func load(home string, flags map[string]string) (*Config, map[string]string, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkEnvironment(os.Environ()); err != nil {
+	if err := checkEnvironment(environ); err != nil {
 		return nil, nil, err
 	}
 	v, origin := viper.New(), map[string]string{}
@@ -71,7 +78,7 @@ func load(home string, flags map[string]string) (*Config, map[string]string, err
 		if file.InConfig(f.key) {
 			origin[f.key] = FileName
 		}
-		if f.key == peersKey { // a list of tables has no one-line form
+		if f.key == peersKey || environ == nil { // a list of tables has no one-line form
 			continue
 		}
 		if err := v.BindEnv(f.key, EnvName(f.key)); err != nil {
