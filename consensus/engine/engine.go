@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -230,7 +231,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		timer.Reset(max(0, wakeAt-time.Since(e.origin)))
 		if inputs, err = e.collect(ctx, timer, inputs[:0]); err != nil {
-			return nil //nolint:nilerr // ctx ended: a graceful stop.
+			return nil // ctx ended: a graceful stop.
 		}
 	}
 }
@@ -398,9 +399,9 @@ func (e *Engine) serve(req consensus.RangeRequest) {
 func rangeAnswer(app Application, req consensus.RangeRequest) *consensus.BlockResponse {
 	stored := app.Blocks(req.From, int(req.Count), maxServeBytes)
 	r := new(consensus.BlockResponse)
-	for i := len(stored) - 1; i >= 0; i-- {
-		if stored[i].Finalization != nil {
-			stored, r.Finalization = stored[:i+1], stored[i].Finalization
+	for i, b := range slices.Backward(stored) {
+		if b.Finalization != nil {
+			stored, r.Finalization = stored[:i+1], b.Finalization
 			break
 		}
 	}
