@@ -65,15 +65,28 @@ func (m *Module) explained(f *File, n ast.Node) bool {
 	return false
 }
 
-// sorts reports whether a statement calls a sorting function.
+// sorts reports whether a statement calls a sorting function, by its name.
 func sorts(stmt ast.Stmt) bool {
 	e, ok := stmt.(*ast.ExprStmt)
-	return ok && (isCall(e.X, "slices", "Sort", "SortFunc", "SortStableFunc") || isCall(e.X, "sort", "Slice", "Sort", "Strings"))
+	if !ok {
+		return false
+	}
+	call, ok := e.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	switch fun := call.Fun.(type) {
+	case *ast.Ident:
+		return strings.HasPrefix(fun.Name, "sort")
+	case *ast.SelectorExpr:
+		return strings.HasPrefix(fun.Sel.Name, "Sort") || isSelector(fun, "sort", "Slice", "Strings", "Ints")
+	}
+	return false
 }
 
 // orderless reports whether statements have the same effect in whatever order
 // the loop around them visits its elements. With sorted, appending is such a
-// statement too.
+// statement too, also by a function of the file.
 func orderless(list []ast.Stmt, sorted bool) bool {
 	for _, stmt := range list {
 		ok := false
@@ -83,7 +96,7 @@ func orderless(list []ast.Stmt, sorted bool) bool {
 		case *ast.BranchStmt:
 			ok = s.Tok == token.CONTINUE
 		case *ast.ExprStmt:
-			ok = isBuiltin(s.X, "delete", "clear")
+			ok = isBuiltin(s.X, "delete", "clear") || sorted && callsByName(s.X)
 		case *ast.ReturnStmt:
 			ok = allConstant(s.Results)
 		case *ast.AssignStmt:
@@ -120,6 +133,15 @@ func orderlessAssignment(s *ast.AssignStmt, sorted bool) bool {
 		return sorted
 	}
 	return isBuiltin(s.Rhs[0], "max", "min") || allConstant(s.Rhs)
+}
+
+func callsByName(e ast.Expr) bool {
+	call, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	_, ok = call.Fun.(*ast.Ident)
+	return ok
 }
 
 func isBuiltin(e ast.Expr, names ...string) bool {
