@@ -57,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Metrics == nil || cfg.Live == nil || cfg.Ready == nil || cfg.Logger == nil {
 		panic("metrics: incomplete Config")
 	}
-	listener, err := net.Listen("tcp", cfg.Listen) //nolint:noctx // binding a local port does not block
+	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("binding the operations listener (ops.listen): %w", err)
 	}
