@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -44,7 +45,9 @@ type Core struct {
 	demandAt    uint64 // Unix ms, 0 for none
 	demandSince time.Duration
 
-	expired  bool // the leader gave up its term: own timers count as expired
+	expired  bool   // the leader gave up its term: own timers count as expired
+	closedAt uint64 // view in which closeGaps last ran
+	replayed uint64 // highest view of a vote that came from the log
 	resentAt time.Duration
 	statusAt time.Duration
 
@@ -119,6 +122,9 @@ func New(cfg Config) (*Core, error) {
 		return nil, err
 	}
 	c.cfg.Recovered = nil
+	if own := c.ownViews(); len(own) > 0 {
+		c.replayed = own[len(own)-1]
+	}
 	c.view = max(c.fin.View, c.topNotar) + 1
 	return c, nil
 }
@@ -212,6 +218,13 @@ func (c *Core) start() {
 	for _, n := range c.ordered() {
 		c.judge(n)
 	}
+	for _, v := range slices.Sorted(maps.Keys(c.views)) {
+		s := c.views[v]
+		s.notarAt = c.now.Mono
+		if s.inotar != noHash && c.blocks[s.inotar] == nil {
+			c.fetch(s.inotar, v, c.anyPeer(v))
+		}
+	}
 	c.rejoinCheck()
 	c.recount()
 	c.resend(Everyone)
@@ -220,24 +233,7 @@ func (c *Core) start() {
 // recount puts the recovered own votes into the tallies that they were in
 // before the restart.
 func (c *Core) recount() {
-	if c.self < 0 {
-		return
-	}
-	var views []uint64
-	for v := range c.own.voted {
-		views = append(views, v)
-	}
-	for v := range c.own.nulled {
-		views = append(views, v)
-	}
-	for v := range c.own.fined {
-		views = append(views, v)
-	}
-	slices.Sort(views)
-	for _, v := range slices.Compact(views) {
-		if v <= c.fin.View {
-			continue
-		}
+	for _, v := range c.ownViews() {
 		if hash, ok := c.own.voted[v]; ok {
 			c.count(c.sign(Notarize, v, hash))
 		}
@@ -248,6 +244,28 @@ func (c *Core) recount() {
 			c.count(c.sign(Finalize, v, hash))
 		}
 	}
+}
+
+// ownViews lists the views above the final one that this validator voted in,
+// ascending.
+func (c *Core) ownViews() []uint64 {
+	var views []uint64
+	add := func(v uint64) {
+		if v > c.fin.View {
+			views = append(views, v)
+		}
+	}
+	for v := range c.own.voted {
+		add(v)
+	}
+	for v := range c.own.nulled {
+		add(v)
+	}
+	for v := range c.own.fined {
+		add(v)
+	}
+	slices.Sort(views)
+	return slices.Compact(views)
 }
 
 func (c *Core) executed(t Tip) {
@@ -307,7 +325,22 @@ func (c *Core) enter() {
 		c.left = c.left[len(c.left)-64:]
 	}
 	c.view, c.entered = v, c.now.Mono
-	c.expired, c.declined = false, false
+	c.expired, c.declined = c.leaderLeft(), false
+	if v <= c.replayed {
+		c.resend(Everyone) // What was said in this view before the restart may be lost.
+	}
+}
+
+// leaderLeft reports that the current leader gave up its term at or below the
+// current view.
+func (c *Core) leaderLeft() bool {
+	leader := c.sched.Leader(c.view)
+	for u := max(c.sched.Start(c.view), c.fin.View+1); u <= c.view; u++ {
+		if s := c.views[u]; s != nil && s.votes[Nullify] != nil && s.votes[Nullify][leader] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // viewAt returns the state of a view above the final one, making it if needed.

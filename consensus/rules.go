@@ -17,6 +17,8 @@ type history struct {
 	minNull map[uint64]uint64
 	// maxFin is the highest finalized view of a term; absent means none.
 	maxFin map[uint64]uint64
+	// topFin is the highest finalized view of all.
+	topFin uint64
 }
 
 func newHistory(s Schedule) history {
@@ -39,6 +41,7 @@ func (h *history) nullified(u uint64) {
 
 func (h *history) finalized(v uint64, block common.Hash) {
 	h.fined[v] = block
+	h.topFin = max(h.topFin, v)
 	t := h.sched.TermOf(v)
 	if v > h.maxFin[t] {
 		h.maxFin[t] = v

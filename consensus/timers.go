@@ -63,10 +63,12 @@ func (c *Core) expire() {
 	}
 	if !voted && late(2*d) {
 		c.nullify(v)
+		c.closeGaps()
 	}
 	stuck := late(3 * d)
 	if stuck {
 		c.nullify(v)
+		c.closeGaps()
 	}
 	if c.handOver(4 * d) {
 		c.nullify(v)
@@ -77,6 +79,45 @@ func (c *Core) expire() {
 			c.resend(Everyone)
 		}
 		c.wake(c.resentAt + c.cfg.Timing.Delta)
+	}
+}
+
+// maxGaps bounds the terms that one call of closeGaps looks into.
+const maxGaps = 32
+
+// closeGaps nullifies, once per view, the lowest view of each earlier term that
+// is neither notarized nor covered, if S2 allows it, and repeats the NULLIFY if
+// it was sent before. Nullifications are not logged: when all replicas restart,
+// a view above a gap may be given up again by votes from the logs while the gap
+// below it lacks the votes of those who had a certificate for it. No leader
+// could ever propose across the gap.
+func (c *Core) closeGaps() {
+	if c.closedAt == c.view {
+		return
+	}
+	c.closedAt = c.view
+	x := c.view - 1
+	for range maxGaps {
+		gap := uint64(0)
+		for low := max(c.sched.Start(max(x, 1)), c.fin.View+1); x >= low; x-- {
+			if _, ok := c.notarizedAt(x); ok {
+				x = 0 // Leaders build on it; what lies below does not matter.
+				break
+			}
+			if !c.coveredAt(x) {
+				gap = x
+			}
+		}
+		switch {
+		case gap == 0:
+		case c.own.nulled[gap]:
+			c.send(Everyone, LaneVote, c.sign(Nullify, gap, noHash))
+		default:
+			c.nullify(gap)
+		}
+		if x <= c.fin.View {
+			return
+		}
 	}
 }
 
@@ -125,16 +166,14 @@ func (c *Core) handOver(after time.Duration) bool {
 // unfinished reports that own FINALIZE votes have waited too long: some may
 // have been lost, and in an idle chain nothing else would repeat them.
 func (c *Core) unfinished(after time.Duration) bool {
-	since := max(c.entered, c.finAt)
-	for v := c.fin.View + 1; v < c.view; v++ {
-		if _, ok := c.own.fined[v]; ok {
-			if c.now.Mono >= since+after {
-				return true
-			}
-			c.wake(since + after)
-			return false
-		}
+	if c.own.topFin <= c.fin.View {
+		return false
 	}
+	since := max(c.entered, c.finAt)
+	if c.now.Mono >= since+after {
+		return true
+	}
+	c.wake(since + after)
 	return false
 }
 
@@ -159,19 +198,18 @@ func (c *Core) suspected(leader int) bool {
 }
 
 // resend repeats everything of this validator's that may still matter: votes
-// of the current view and above, unfinalized FINALIZE votes, and help.
+// of the current view and above, NULLIFY votes of views that no nullification
+// covers yet, unfinalized FINALIZE votes, and help.
 func (c *Core) resend(to int) {
-	if c.self >= 0 {
-		for v := c.fin.View + 1; v <= c.horizon(); v++ {
-			if hash, ok := c.own.fined[v]; ok {
-				c.send(to, LaneVote, c.sign(Finalize, v, hash))
-			}
-			if hash, ok := c.own.voted[v]; ok && v >= c.view {
-				c.send(to, LaneVote, c.sign(Notarize, v, hash))
-			}
-			if c.own.nulled[v] && v >= c.view {
-				c.send(to, LaneVote, c.sign(Nullify, v, noHash))
-			}
+	for _, v := range c.ownViews() {
+		if hash, ok := c.own.fined[v]; ok {
+			c.send(to, LaneVote, c.sign(Finalize, v, hash))
+		}
+		if hash, ok := c.own.voted[v]; ok && v >= c.view {
+			c.send(to, LaneVote, c.sign(Notarize, v, hash))
+		}
+		if c.own.nulled[v] && (v >= c.view || !c.coveredAt(v)) {
+			c.send(to, LaneVote, c.sign(Nullify, v, noHash))
 		}
 	}
 	c.certsFor(to, max(c.fin.View+1, c.view-min(c.view, maxHelpViews)))

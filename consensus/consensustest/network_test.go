@@ -3,6 +3,9 @@ package consensustest_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,15 +47,32 @@ func TestNetwork_happyPath_finalizesInThreeDelays(t *testing.T) {
 	}
 }
 
+// regressions are seeds that once found a bug.
+//
+//	129  everybody restarts, views above a gap are given up again by votes
+//	     from the logs, and the gap itself lacks votes for ever
+var regressions = []uint64{129}
+
 // TestNetwork_seeds throws crashes, partitions, loss and delay at committees
-// and then requires that all replicas converge and go on.
+// and then requires that all replicas converge and go on. TERCET_SEEDS sets how
+// many seeds are tried.
 func TestNetwork_seeds(t *testing.T) {
-	seeds := 150
-	if testing.Short() {
-		seeds = 30
+	seeds := uint64(30)
+	if env := os.Getenv("TERCET_SEEDS"); env != "" {
+		var err error
+		if seeds, err = strconv.ParseUint(env, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
+	if testing.Short() {
+		seeds = min(seeds, 5)
+	}
+	list := slices.Clone(regressions)
 	for seed := range seeds {
-		if err := chaos(uint64(seed)); err != nil {
+		list = append(list, seed)
+	}
+	for _, seed := range list {
+		if err := chaos(seed); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 	}
