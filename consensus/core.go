@@ -88,6 +88,8 @@ type blockNode struct {
 	verdict    Verdict   // zero while unknown
 	judging    bool
 	parentTime uint64
+	from       int    // the peer that sent the data, -1 for the log
+	unfit      []bool // peers that sent data that did not fit; nil for none
 }
 
 // commitGoal is the newest known proof of finality that is not yet delivered:
@@ -156,7 +158,7 @@ func (c *Core) recover(records []Record) error {
 			}
 			if r.View > c.fin.View {
 				c.viewAt(r.View).proposal = p
-				c.insert(p.hash, &p.Block, p)
+				c.insert(-1, p.hash, &p.Block, p)
 			}
 		case RecordFinalize:
 			cert, err := r.notarizationOf()
@@ -280,7 +282,7 @@ func (c *Core) demand(at uint64) {
 	if at != 0 && (c.demandAt == 0 || c.demandAt > c.now.UnixMs) {
 		c.demandSince = c.now.Mono
 		if at > c.now.UnixMs {
-			c.demandSince += time.Duration(at-c.now.UnixMs) * time.Millisecond
+			c.demandSince += millis(at - c.now.UnixMs)
 		}
 	}
 	c.demandAt, c.declined = at, false
@@ -293,7 +295,7 @@ func (c *Core) wanted() bool {
 		return false
 	}
 	if c.demandAt > c.now.UnixMs {
-		c.wake(c.now.Mono + time.Duration(c.demandAt-c.now.UnixMs)*time.Millisecond)
+		c.wake(c.now.Mono + millis(c.demandAt-c.now.UnixMs))
 		return false
 	}
 	return true

@@ -52,7 +52,7 @@ func (c *Core) onProposal(from int, p *Proposal) {
 		return
 	}
 	if c.fetching(p.hash) {
-		c.insert(p.hash, &p.Block, p)
+		c.insert(from, p.hash, &p.Block, p)
 	}
 	if v > c.horizon() {
 		return
@@ -61,7 +61,7 @@ func (c *Core) onProposal(from int, p *Proposal) {
 	switch {
 	case s.proposal == nil:
 		s.proposal = p
-		c.insert(p.hash, &p.Block, p)
+		c.insert(from, p.hash, &p.Block, p)
 		if _, _, _, _, known := c.parent(&p.Block.Header); !known {
 			c.fetchParent(&p.Block.Header, from)
 		}

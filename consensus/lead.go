@@ -182,7 +182,7 @@ func (c *Core) propose(at slot, payload, data []byte) {
 	c.own.notarized(at.view, p.hash)
 	s := c.viewAt(at.view)
 	s.proposal, s.votedAt = p, c.now.Mono
-	c.blocks[p.hash] = &blockNode{hash: p.hash, block: &p.Block, proposal: p, verdict: Valid, parentTime: at.timeMs}
+	c.blocks[p.hash] = &blockNode{hash: p.hash, block: &p.Block, proposal: p, verdict: Valid, parentTime: at.timeMs, from: -1}
 	c.lastProposed, c.proposedAt = at.view, c.now.Mono
 	c.send(Everyone, LaneProposal, p)
 	c.count(&p.LeaderVote)

@@ -29,6 +29,15 @@ type Proposal struct {
 // Hash is the hash of the proposal's header.
 func (p *Proposal) Hash() common.Hash { return p.hash }
 
+// withBlock is the same proposal around a copy of its block whose data was
+// judged, or is to be judged instead.
+func (p *Proposal) withBlock(b *Block) *Proposal {
+	if p == nil || bytes.Equal(p.Block.Data, b.Data) {
+		return p
+	}
+	return &Proposal{Block: *b, Justify: p.Justify, LeaderVote: p.LeaderVote, hash: p.hash}
+}
+
 // Justify lets a receiver that missed certificates accept a proposal.
 type Justify struct {
 	// Parent notarizes the anchor; nil when that is the final tip.

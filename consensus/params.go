@@ -89,6 +89,10 @@ const (
 	maxWindow = 64
 )
 
+// maxView bounds the views that messages may name, so that arithmetic on views
+// cannot overflow; at a view per microsecond it is 140,000 years away.
+const maxView = 1 << 62
+
 func (c *Config) validate() error {
 	switch {
 	case c.Committee == nil:

@@ -220,8 +220,8 @@ func (c *Core) onBlockRequest(from int, r *BlockRequest) {
 }
 
 func (c *Core) proposalOf(hash common.Hash) *Proposal {
-	if n := c.blocks[hash]; n != nil && n.verdict != Missing {
-		return n.proposal
+	if n := c.blocks[hash]; n != nil && (n.verdict == Valid || c.own.voted[n.block.Header.View] == hash) {
+		return n.proposal // Data that nobody judged may be wrong.
 	}
 	for _, p := range c.recent {
 		if p.hash == hash {
@@ -236,8 +236,8 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 		if p.Block.Header.View > c.fin.View {
 			c.onProposal(from, p)
 			// A requested block comes with ancestors that it waits for.
-			if n := c.blocks[p.hash]; n == nil && c.wantedParent(p.hash) {
-				c.insert(p.hash, &p.Block, p)
+			if n := c.blocks[p.hash]; n == nil && c.wantedParent(p) {
+				c.insert(from, p.hash, &p.Block, p)
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 		return
 	}
 	for _, b := range r.Blocks[first:] {
-		c.insert(b.Header.Hash(), b, nil)
+		c.insert(from, b.Header.Hash(), b, nil)
 	}
 	last := r.Blocks[len(r.Blocks)-1]
 	if len(r.Headers) == 0 {
@@ -267,14 +267,27 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 	c.ranged = &commitGoal{last.Header.Hash(), last.Header.View, r.Finalization}
 }
 
+// maxForks bounds the blocks of one view that are kept though no certificate
+// names them: their leader can sign any number.
+const maxForks = 4
+
 // wantedParent reports that a known block waits for this one as its parent.
-func (c *Core) wantedParent(hash common.Hash) bool {
+func (c *Core) wantedParent(p *Proposal) bool {
+	h := &p.Block.Header
+	if s := c.views[h.View]; s != nil && s.inotar == p.hash {
+		return true
+	}
+	wanted, forks := false, 0
 	for _, n := range c.blocks {
-		if n.block.Header.ParentHash == hash && n.verdict == 0 && !n.judging {
-			return true
+		child := &n.block.Header
+		if child.View == h.View {
+			forks++
+		}
+		if child.ParentHash == p.hash && child.ParentView == h.View && h.View < child.View && n.verdict == 0 && !n.judging {
+			wanted = true
 		}
 	}
-	return false
+	return wanted && forks < maxForks
 }
 
 // distrust forgets what a peer claimed, so that another one is asked.

@@ -14,7 +14,11 @@ const (
 	minSuspicion = 1500 * time.Millisecond
 )
 
-func millis(ms uint64) time.Duration { return time.Duration(ms) * time.Millisecond }
+// millis converts a time ahead, at most an hour: block times of others reach
+// it, and who waits looks again long before.
+func millis(ms uint64) time.Duration {
+	return time.Duration(min(ms, uint64(time.Hour.Milliseconds()))) * time.Millisecond
+}
 
 // deltaEff is Δ·1.5^k, with k the terms since the last commit less two, at
 // most 4: an outage of any length is followed by recovery within seconds.

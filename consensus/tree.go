@@ -15,6 +15,11 @@ func (c *Core) ordered() []*blockNode {
 	for _, n := range c.blocks {
 		nodes = append(nodes, n)
 	}
+	sortBlocks(nodes)
+	return nodes
+}
+
+func sortBlocks(nodes []*blockNode) {
 	slices.SortFunc(nodes, func(a, b *blockNode) int {
 		if a.block.Header.View != b.block.Header.View {
 			if a.block.Header.View < b.block.Header.View {
@@ -24,26 +29,28 @@ func (c *Core) ordered() []*blockNode {
 		}
 		return bytes.Compare(a.hash[:], b.hash[:])
 	})
-	return nodes
 }
 
 // insert adds a block whose hash was checked, or new data for one whose data
 // did not fit, and has it judged as soon as its parent is known.
-func (c *Core) insert(hash common.Hash, b *Block, p *Proposal) {
+func (c *Core) insert(from int, hash common.Hash, b *Block, p *Proposal) {
 	n := c.blocks[hash]
 	switch {
 	case n == nil:
-		n = &blockNode{hash: hash, block: b, proposal: p}
+		n = &blockNode{hash: hash, block: b, proposal: p, from: from}
 		c.blocks[hash] = n
 	case n.verdict == Missing:
-		n.block, n.verdict = b, 0
-		if p == nil && n.proposal != nil {
-			p = &Proposal{Block: *b, Justify: n.proposal.Justify, LeaderVote: n.proposal.LeaderVote, hash: hash}
+		if from >= 0 && n.unfit[from] {
+			return
+		}
+		n.block, n.verdict, n.from = b, 0, from
+		if p == nil {
+			p = n.proposal.withBlock(b)
 		}
 		n.proposal = p
 	default:
 		if n.proposal == nil {
-			n.proposal = p
+			n.proposal = p.withBlock(n.block)
 		}
 		return
 	}
@@ -57,10 +64,15 @@ func (c *Core) insert(hash common.Hash, b *Block, p *Proposal) {
 		}
 	}
 	c.judge(n)
-	for _, child := range c.ordered() {
+	var children []*blockNode
+	for _, child := range c.blocks {
 		if child.block.Header.ParentHash == hash {
-			c.judge(child)
+			children = append(children, child)
 		}
+	}
+	sortBlocks(children)
+	for _, child := range children {
+		c.judge(child)
 	}
 }
 
@@ -94,8 +106,12 @@ func (c *Core) judge(n *blockNode) {
 		h.TimeMs <= timeMs || h.ParentView != view || view >= h.View || h.Flags != 0 ||
 		h.CommitteeHash != c.cfg.Committee.Hash() ||
 		h.Proposer != c.cfg.Committee.Address(c.sched.Leader(h.View)) ||
-		len(n.block.Payload)+len(n.block.Data) > c.cfg.MaxBlockBytes {
+		len(n.block.Payload) > c.cfg.MaxBlockBytes {
 		n.verdict = Invalid
+		return
+	}
+	if len(n.block.Payload)+len(n.block.Data) > c.cfg.MaxBlockBytes {
+		c.missing(n) // The header does not commit to Data: who sent it may have swelled it.
 		return
 	}
 	n.judging = true
@@ -113,8 +129,29 @@ func (c *Core) judged(in Judged) {
 	}
 	n.judging, n.verdict = false, in.Verdict
 	if in.Verdict == Missing {
-		c.fetch(in.Hash, n.block.Header.View, c.sched.Leader(n.block.Header.View))
+		c.missing(n)
 	}
+}
+
+// missing fetches the data of a block again, from somebody who has not sent
+// unfit data for it.
+func (c *Core) missing(n *blockNode) {
+	n.verdict = Missing
+	if n.unfit == nil {
+		n.unfit = make([]bool, len(c.peers))
+	}
+	if n.from >= 0 {
+		n.unfit[n.from] = true
+	}
+	view := n.block.Header.View
+	source := c.sched.Leader(view)
+	for i := 0; i < len(c.peers) && (source == c.self || !c.peers[source].up || n.unfit[source]); i++ {
+		source = (source + 1) % len(c.peers)
+	}
+	if n.unfit[source] {
+		clear(n.unfit) // Everybody had a turn: begin again.
+	}
+	c.fetch(n.hash, view, source)
 }
 
 // markNotarized records that a view's block is notarized, and with it the
@@ -175,6 +212,9 @@ func (c *Core) commitTo(slot **commitGoal) bool {
 		c.judge(n)
 		switch n.verdict {
 		case Valid:
+		case Missing:
+			c.fetch(n.hash, n.block.Header.View, c.anyPeer(n.block.Header.View))
+			return false
 		case Invalid:
 			c.fault("block %s of view %d is final but judged invalid here: this node's rules differ from the quorum's", n.hash, n.block.Header.View)
 			return false

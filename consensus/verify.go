@@ -31,8 +31,16 @@ func (v *Verifier) Verify(m Message) (Verified, error) {
 		err = v.vote(m)
 	case *Cert:
 		err = v.cert(m)
-	case *Status, *CertRequest, *BlockRequest:
+	case *Status:
 		// Nothing is signed; the stream names the sender.
+		if m.View > maxView || m.FinView > maxView {
+			err = invalidf("status in view %d, final %d", m.View, m.FinView)
+		}
+	case *CertRequest:
+		if m.From > maxView {
+			err = invalidf("request for certificates from view %d on", m.From)
+		}
+	case *BlockRequest:
 	case *CertResponse:
 		err = v.certs(m.Certs)
 	case *BlockResponse:
@@ -111,8 +119,8 @@ func (v *Verifier) proposal(p *Proposal) error {
 	if h.Epoch != v.Epoch {
 		return ErrEpoch
 	}
-	if h.View == 0 {
-		return invalidf("proposal for view 0")
+	if h.View == 0 || h.View > maxView {
+		return invalidf("proposal for view %d", h.View)
 	}
 	leader := v.Schedule.Leader(h.View)
 	if int(p.LeaderVote.Signer) != leader || p.LeaderVote.Kind != Notarize ||

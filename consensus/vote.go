@@ -108,8 +108,8 @@ func (v *Vote) wellFormed(n int) error {
 	if (v.Kind == Nullify) != (v.Hash == common.Hash{}) {
 		return invalidf("%s vote with the hash %s", v.Kind, v.Hash)
 	}
-	if v.View == 0 {
-		return invalidf("vote for view 0")
+	if v.View == 0 || v.View > maxView {
+		return invalidf("vote for view %d", v.View)
 	}
 	if int(v.Signer) >= n {
 		return invalidf("vote by validator %d of %d", v.Signer, n)
@@ -131,7 +131,7 @@ func (c *Cert) Signers() []int {
 // wellFormed checks the certificate's shape for a committee.
 func (c *Cert) wellFormed(committee *Committee) error {
 	n := committee.Size()
-	if c.Kind < Notarize || c.Kind > Finalize || c.View == 0 || (c.Kind == Nullify) != (c.Hash == common.Hash{}) {
+	if c.Kind < Notarize || c.Kind > Finalize || c.View == 0 || c.View > maxView || (c.Kind == Nullify) != (c.Hash == common.Hash{}) {
 		return invalidf("certificate %s of view %d for %s", c.Kind, c.View, c.Hash)
 	}
 	if len(c.Bitmap) != (n+7)/8 {
