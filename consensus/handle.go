@@ -285,7 +285,7 @@ func (c *Core) castVotes() bool {
 		}
 		c.own.notarized(v, n.hash)
 		s.votedAt = c.now.Mono
-		c.vote(Notarize, v, n.hash, Record{Type: RecordNotarize, Epoch: c.cfg.Epoch, View: v, Data: EncodeMessage(n.proposal)})
+		c.vote(Notarize, v, n.hash, c.notarizeRecord(n.proposal))
 		cast = true
 	}
 	return cast

@@ -178,7 +178,7 @@ func (c *Core) propose(at slot, payload, data []byte) {
 	p.hash = p.Block.Header.Hash()
 	p.Justify = c.justify(at)
 	p.LeaderVote = *c.sign(Notarize, at.view, p.hash)
-	c.out.Record = append(c.out.Record, Record{Type: RecordNotarize, Epoch: c.cfg.Epoch, View: at.view, Data: EncodeMessage(p)})
+	c.out.Record = append(c.out.Record, c.notarizeRecord(p))
 	c.own.notarized(at.view, p.hash)
 	s := c.viewAt(at.view)
 	s.proposal, s.votedAt = p, c.now.Mono
@@ -209,8 +209,28 @@ func (c *Core) justify(at slot) Justify {
 			j.Nullifications = append(j.Nullifications, n)
 		}
 	}
-	if extra := len(j.Nullifications) - maxNullifications; extra > 0 {
-		j.Nullifications = j.Nullifications[extra:] // Voters ask for the older ones.
+	room, keep := maxJustifyBytes, len(j.Nullifications)
+	for keep > 0 && len(j.Nullifications)-keep < maxNullifications && room >= j.Nullifications[keep-1].size() {
+		keep--
+		room -= j.Nullifications[keep].size()
 	}
+	j.Nullifications = j.Nullifications[keep:] // Voters ask for the older ones.
 	return j
+}
+
+// maxJustifyBytes bounds the nullifications of a proposal, so that it fits its
+// lane and the log beside a full block.
+const maxJustifyBytes = 512 << 10
+
+// notarizeRecord is what S5 asks to be durable before a NOTARIZE leaves. The
+// nullifications of a proposal are not part of it and go when they would make
+// the record too long for the log.
+func (c *Core) notarizeRecord(p *Proposal) Record {
+	data := EncodeMessage(p)
+	if len(data) > c.cfg.MaxBlockBytes+2*maxJustifyBytes {
+		bare := *p
+		bare.frame, bare.Justify.Nullifications = nil, nil
+		data = EncodeMessage(&bare)
+	}
+	return Record{Type: RecordNotarize, Epoch: c.cfg.Epoch, View: p.Block.Header.View, Data: data}
 }

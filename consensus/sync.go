@@ -106,30 +106,57 @@ func (c *Core) help(peer int, x uint64) {
 // certsFor sends the finalization, the certificates of views from x on, and,
 // as leader, the current proposal.
 func (c *Core) certsFor(to int, x uint64) {
-	if certs := c.certificates(x, c.view, maxHelpViews); len(certs) > 0 {
-		c.send(to, LaneCert, &CertResponse{Certs: certs})
-	}
+	c.sendCerts(to, c.certificates(x, c.view, maxHelpViews))
 	if s := c.views[c.view]; s != nil && s.proposal != nil && c.sched.Leader(c.view) == c.self {
 		c.send(to, LaneProposal, s.proposal)
 	}
 }
 
+// maxCertBytes is how much one message with certificates carries: what is
+// below the cap of the certificate lane's frames.
+const maxCertBytes = 48 << 10
+
+// sendCerts sends certificates in as many messages as they need.
+func (c *Core) sendCerts(to int, certs []*Cert) {
+	for len(certs) > 0 {
+		n, size := 0, 0
+		for n < len(certs) && (n == 0 || size+certs[n].size() <= maxCertBytes) {
+			size += certs[n].size()
+			n++
+		}
+		c.send(to, LaneCert, &CertResponse{Certs: certs[:n:n]})
+		certs = certs[n:]
+	}
+}
+
+// certificates lists the finalization, what covers view from, what is known
+// about the views from it up to another, and with what room is left about
+// those below it in its term.
 func (c *Core) certificates(from, to uint64, limit int) []*Cert {
 	var certs []*Cert
 	if c.fin.Finalization != nil {
 		certs = append(certs, c.fin.Finalization)
 	}
-	for v := max(from, c.fin.View+1); v <= to && limit > 0 && len(certs)+3 <= maxCertsPerAnswer; v++ {
-		limit--
-		s := c.views[v]
-		if s == nil {
-			continue
-		}
-		for _, cert := range []*Cert{s.notar, s.nul, s.final} {
-			if cert != nil {
-				certs = append(certs, cert)
+	add := func(v uint64) {
+		if s := c.views[v]; s != nil {
+			for _, cert := range []*Cert{s.notar, s.nul, s.final} {
+				if cert != nil {
+					certs = append(certs, cert)
+				}
 			}
 		}
+	}
+	from = max(from, c.fin.View+1)
+	if n := c.covering(from); n != nil && n.View < from {
+		certs = append(certs, n)
+	}
+	for v := from; v <= to && limit > 0 && len(certs)+3 <= maxCertsPerAnswer; v++ {
+		limit--
+		add(v)
+	}
+	for v := from - 1; v >= max(c.sched.Start(from), c.fin.View+1) && limit > 0 && len(certs)+3 <= maxCertsPerAnswer; v-- {
+		limit--
+		add(v)
 	}
 	return certs
 }
@@ -150,7 +177,7 @@ func (c *Core) helpLate(from int, view uint64) {
 			return // Left only just: the vote crossed ours on the way.
 		}
 	}
-	c.help(from, c.sched.Start(max(view, 1)))
+	c.help(from, view)
 }
 
 func (c *Core) onStatus(from int, s *Status) {
@@ -165,7 +192,7 @@ func (c *Core) onStatus(from int, s *Status) {
 	p.status, p.observer = true, s.Observer
 	c.rejoinCheck()
 	if s.FinView < c.fin.View || s.View < c.view {
-		c.help(from, c.sched.Start(max(s.View, 1)))
+		c.help(from, s.View)
 	}
 }
 
@@ -178,14 +205,7 @@ func (c *Core) onCertRequest(from int, r *CertRequest) {
 		return
 	}
 	p.helped, p.helpedAt = true, c.now.Mono
-	// A nullification below From covers it to the end of its term.
-	low := r.From
-	if low > 0 {
-		low = min(low, c.sched.Start(max(low, 1)))
-	}
-	if certs := c.certificates(low, min(r.To, c.horizon()), maxHelpViews+int(c.cfg.Term)); len(certs) > 0 {
-		c.send(from, LaneCert, &CertResponse{Certs: certs})
-	}
+	c.sendCerts(from, c.certificates(r.From, min(r.To, c.horizon()), maxHelpViews+int(c.cfg.Term)))
 }
 
 // onBlockRequest answers with a proposal and its undelivered ancestors, or has
@@ -310,8 +330,15 @@ func (c *Core) fetchParent(h *Header, source int) {
 }
 
 func (c *Core) fetchTries(hash common.Hash, view uint64, source, tries int) {
-	if hash == c.fin.Hash || view <= c.fin.View || c.fetching(hash) || len(c.fetches) >= maxFetches {
+	if hash == c.fin.Hash || view <= c.fin.View || c.fetching(hash) {
 		return
+	}
+	if len(c.fetches) >= maxFetches {
+		idle := slices.IndexFunc(c.fetches, func(f *fetch) bool { return f.tries >= 0 })
+		if tries >= 0 || idle < 0 {
+			return
+		}
+		c.fetches = slices.Delete(c.fetches, idle, idle+1) // Certified blocks first.
 	}
 	if source == Everyone || source == c.self || !c.peers[source].up {
 		source = c.anyPeer(view)
@@ -347,6 +374,9 @@ func (c *Core) retryFetches() {
 	})
 	for _, f := range c.fetches {
 		if c.now.Mono >= f.at+c.cfg.Timing.Delta {
+			if n := c.blocks[f.hash]; n != nil && f.tries%len(c.peers) == 0 {
+				clear(n.unfit)
+			}
 			c.ask(f)
 		} else {
 			c.wake(f.at + c.cfg.Timing.Delta)

@@ -144,11 +144,15 @@ func (c *Core) missing(n *blockNode) {
 		n.unfit[n.from] = true
 	}
 	view := n.block.Header.View
-	source := c.sched.Leader(view)
-	for i := 0; i < len(c.peers) && (source == c.self || !c.peers[source].up || n.unfit[source]); i++ {
-		source = (source + 1) % len(c.peers)
+	source, leader := Everyone, c.sched.Leader(view)
+	for i := range c.peers {
+		p := (leader + i) % len(c.peers)
+		if p != c.self && c.peers[p].up && !n.unfit[p] {
+			source = p
+			break
+		}
 	}
-	if n.unfit[source] {
+	if source == Everyone {
 		clear(n.unfit) // Everybody had a turn: begin again.
 	}
 	c.fetch(n.hash, view, source)

@@ -128,6 +128,9 @@ func (c *Cert) Signers() []int {
 	return out
 }
 
+// size is about how many bytes the certificate has on the wire.
+func (c *Cert) size() int { return 64 + len(c.Bitmap) + len(c.Sigs) }
+
 // wellFormed checks the certificate's shape for a committee.
 func (c *Cert) wellFormed(committee *Committee) error {
 	n := committee.Size()
