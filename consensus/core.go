@@ -52,6 +52,7 @@ type Core struct {
 	statusAt time.Duration
 
 	peers   []peerState
+	proven  []uint64 // by signer: highest view of the evidence that peers sent
 	fetches []*fetch
 	catchUp catchUp
 	rejoin  rejoin

@@ -28,7 +28,7 @@ func (c *Core) receive(from int, m Message) {
 	case *BlockResponse:
 		c.onBlockResponse(from, m)
 	case *Evidence:
-		c.out.Evidence = append(c.out.Evidence, *m)
+		c.onEvidence(m)
 	case nil:
 		panic("consensus: a message that no verifier made")
 	}
@@ -69,6 +69,19 @@ func (c *Core) onProposal(from int, p *Proposal) {
 		s.equivocated = true
 	}
 	c.onVote(from, &p.LeaderVote)
+	c.shed()
+}
+
+// onEvidence reports what another replica proved, each time for a later view,
+// so that nobody can repeat it for ever.
+func (c *Core) onEvidence(e *Evidence) {
+	if c.proven == nil {
+		c.proven = make([]uint64, c.cfg.Committee.Size())
+	}
+	if view := max(e.A.View, e.B.View); view > c.proven[e.A.Signer] {
+		c.proven[e.A.Signer] = view
+		c.out.Evidence = append(c.out.Evidence, *e)
+	}
 }
 
 // onVote counts a vote once per kind, view and signer.

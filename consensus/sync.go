@@ -24,6 +24,10 @@ type peerState struct {
 	observer           bool
 	view               uint64
 	claimedAt          time.Duration // when it first claimed a height above ours
+	shunnedTo          time.Duration // not asked for ranges before, unless all are shunned
+	// What blocks the peer had lately, in bytes, as of drawnAt.
+	drawn   int
+	drawnAt time.Duration
 }
 
 // fetch is one wanted block.
@@ -212,7 +216,7 @@ func (c *Core) onCertRequest(from int, r *CertRequest) {
 // the driver answer with stored blocks.
 func (c *Core) onBlockRequest(from int, r *BlockRequest) {
 	if r.Hash == noHash {
-		if r.From > 0 && r.From <= c.fin.Height {
+		if r.From > 0 && r.From <= c.fin.Height && c.draw(from, c.cfg.MaxBlockBytes) {
 			c.out.Serve = append(c.out.Serve, RangeRequest{Peer: from, From: r.From, Count: min(r.Count, maxBlocksPerRange)})
 		}
 		return
@@ -229,15 +233,20 @@ func (c *Core) onBlockRequest(from int, r *BlockRequest) {
 			break
 		}
 		found = append(found, p)
+		size += justifyOverhead
 		hash = p.Block.Header.ParentHash
 		if hash == c.fin.Hash {
 			break
 		}
 	}
-	if len(found) > 0 {
+	if len(found) > 0 && c.draw(from, size) {
 		c.send(from, LaneSync, &BlockResponse{Proposals: found})
 	}
 }
+
+// justifyOverhead stands for the header and certificates of a proposal where
+// its size matters only roughly.
+const justifyOverhead = 1 << 10
 
 func (c *Core) proposalOf(hash common.Hash) *Proposal {
 	if n := c.blocks[hash]; n != nil && (n.verdict == Valid || c.own.voted[n.block.Header.View] == hash) {
@@ -265,7 +274,11 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 		return
 	}
 	if c.catchUp.active && c.catchUp.peer == from {
-		c.catchUp.active, c.catchUp.at = false, c.now.Mono
+		c.catchUp.active = false
+		if c.now.Mono > c.catchUp.at+rangeTimeout/2 {
+			c.shun(from) // Perhaps another one is faster.
+		}
+		c.catchUp.at = c.now.Mono
 	}
 	// Only a range that continues the own chain is of use: its hashes lead
 	// from the tip to a verified finalization.
@@ -273,8 +286,11 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 	for first < len(r.Blocks) && r.Blocks[first].Header.Height <= c.fin.Height {
 		first++
 	}
-	if first == len(r.Blocks) || r.Blocks[first].Header.ParentHash != c.fin.Hash {
-		c.distrust(from)
+	if first == len(r.Blocks) {
+		return // What was asked for came by itself meanwhile.
+	}
+	if r.Blocks[first].Header.ParentHash != c.fin.Hash {
+		c.shun(from)
 		return
 	}
 	for _, b := range r.Blocks[first:] {
@@ -310,10 +326,11 @@ func (c *Core) wantedParent(p *Proposal) bool {
 	return wanted && forks < maxForks
 }
 
-// distrust forgets what a peer claimed, so that another one is asked.
-func (c *Core) distrust(peer int) {
-	c.peers[peer].finHeight, c.peers[peer].finView = 0, 0
-}
+// shunTime is how long a peer that failed to answer a range request is not
+// asked again while there are others.
+const shunTime = 20 * time.Second
+
+func (c *Core) shun(peer int) { c.peers[peer].shunnedTo = c.now.Mono + shunTime }
 
 // fetch asks for one block by hash, source first; repeated until it arrives or
 // no longer matters.
@@ -393,7 +410,7 @@ func (c *Core) syncRange() {
 			return
 		}
 		c.catchUp.active = false
-		c.distrust(c.catchUp.peer)
+		c.shun(c.catchUp.peer)
 	}
 	if c.ranged != nil && c.now.Mono < c.catchUp.at+rangeTimeout {
 		c.wake(c.catchUp.at + rangeTimeout)
@@ -402,15 +419,7 @@ func (c *Core) syncRange() {
 	if c.fin.Height > c.execTip.Height+maxExecutionLag {
 		return
 	}
-	// In turn, not the highest claim first: a liar must not be asked for ever.
-	next := -1
-	for i := range c.peers {
-		at := (c.catchUp.peer + 1 + i) % len(c.peers)
-		if p := &c.peers[at]; at != c.self && p.up && p.finHeight > c.fin.Height {
-			next = at
-			break
-		}
-	}
+	next := c.rangeSource()
 	if next < 0 {
 		return
 	}
@@ -423,4 +432,44 @@ func (c *Core) syncRange() {
 	c.catchUp = catchUp{active: true, peer: next, at: c.now.Mono}
 	c.send(next, LaneSync, &BlockRequest{From: c.fin.Height + 1, Count: rangeCount})
 	c.wake(c.now.Mono + rangeTimeout)
+}
+
+// rangeSource picks the peer to ask for a range: the last one as long as it
+// serves well, otherwise the next in turn that claims to be ahead. The highest
+// claim does not count: a liar must not be asked for ever.
+func (c *Core) rangeSource() int {
+	shunned := -1
+	for i := range c.peers {
+		at := (c.catchUp.peer + i) % len(c.peers)
+		p := &c.peers[at]
+		if at == c.self || !p.up || p.finHeight <= c.fin.Height {
+			continue
+		}
+		if p.shunnedTo <= c.now.Mono {
+			return at
+		}
+		if shunned < 0 || p.shunnedTo < c.peers[shunned].shunnedTo {
+			shunned = at
+		}
+	}
+	return shunned
+}
+
+// The bytes that one peer may draw: a burst of 16 full blocks, then one more
+// every Δ/16.
+const drawBurst = 16
+
+// draw reports whether a peer may have some more bytes, and counts them.
+func (c *Core) draw(peer, size int) bool {
+	p := &c.peers[peer]
+	unit := max(c.cfg.Timing.Delta/drawBurst, 1)
+	if back := int64((c.now.Mono - p.drawnAt) / unit); back > 0 {
+		p.drawnAt = c.now.Mono
+		p.drawn -= int(min(int64(p.drawn), min(back, drawBurst)*int64(c.cfg.MaxBlockBytes)))
+	}
+	if p.drawn > drawBurst*c.cfg.MaxBlockBytes {
+		return false
+	}
+	p.drawn += size
+	return true
 }

@@ -184,7 +184,26 @@ func (c *Core) markParent(n *blockNode) {
 // commit delivers everything up to the newest proof of finality, once each
 // block on the way is known and valid. It reports whether the tip moved.
 func (c *Core) commit() bool {
-	return c.commitTo(&c.pending) || c.commitTo(&c.ranged)
+	return c.commitTo(&c.pending) || c.commitTo(&c.ranged) || c.commitBelow()
+}
+
+// commitBelow commits up to the highest final block that is at hand while the
+// newest one is on its way: a replica whose blocks arrive later than the next
+// finalization would never commit otherwise.
+func (c *Core) commitBelow() bool {
+	if c.pending == nil {
+		return false
+	}
+	var best *commitGoal
+	for v, s := range c.views {
+		if s.final == nil || v >= c.pending.view || (best != nil && v < best.view) {
+			continue
+		}
+		if n := c.blocks[s.final.Hash]; n != nil && n.verdict == Valid {
+			best = &commitGoal{s.final.Hash, v, s.final}
+		}
+	}
+	return c.commitTo(&best)
 }
 
 func (c *Core) commitTo(slot **commitGoal) bool {
@@ -249,6 +268,49 @@ func (c *Core) deliver(n *blockNode, goal *commitGoal) {
 		c.recent = append(c.recent, n.proposal)
 		if len(c.recent) > maxRecent {
 			c.recent = c.recent[1:]
+		}
+	}
+}
+
+// Limits of what a replica keeps while it is far behind, when blocks arrive
+// that it cannot commit before a range has closed the gap below them.
+const (
+	maxTreeBlocks = 2048
+	maxTreeBodies = 64 // times MaxBlockBytes
+	maxTreeViews  = 8192
+	// keepNewest is how many views up to the newest final one are kept then,
+	// so that the replica can still vote.
+	keepNewest = 16
+)
+
+// shed drops final blocks that came ahead of their turn when they are too
+// many; a range brings them again.
+func (c *Core) shed() {
+	if c.pending == nil || c.pending.view <= keepNewest {
+		return
+	}
+	below := c.pending.view - keepNewest
+	size := 0
+	for _, n := range c.blocks {
+		size += len(n.block.Payload) + len(n.block.Data)
+	}
+	if len(c.blocks) > maxTreeBlocks || size > maxTreeBodies*c.cfg.MaxBlockBytes {
+		for hash, n := range c.blocks {
+			h := &n.block.Header
+			if h.View >= below || h.Height <= c.fin.Height+2*rangeCount {
+				continue
+			}
+			delete(c.blocks, hash)
+			if s := c.views[h.View]; s != nil {
+				s.proposal = nil
+			}
+		}
+	}
+	if len(c.views) > maxTreeViews {
+		for v := range c.views {
+			if v < below-min(below, 2*c.sched.Term) {
+				delete(c.views, v)
+			}
 		}
 	}
 }
