@@ -101,6 +101,47 @@ check: vet lint test ## What to run before a commit.
 ci: ## Everything that has to pass (.ci/run), on a fresh clone too.
 	.ci/run
 
+## Promises, each against four real processes at full length. Nothing else should
+## run on the machine: the limits are times.
+
+LONG := TERCET_LONG=1 go test -count=1 -v -timeout 60m ./testframework/chaos -run
+
+.PHONY: accept
+accept: machine clients ## All promises at full length (about 25 minutes).
+	$(LONG) .
+
+.PHONY: accept-load
+accept-load: machine ## 20,000 transfers at 500/s: each exactly once, balances conserved.
+	$(LONG) 'TestNetwork_load$$'
+
+.PHONY: accept-hash
+accept-hash: machine ## go-ethereum's ethclient computes the same block hashes.
+	$(LONG) 'TestNetwork_ethclient$$'
+
+.PHONY: accept-leader
+accept-leader: machine ## kill -9 of the leader under load: commits within 2 s; it comes back.
+	$(LONG) 'TestNetwork_leaderKilled$$'
+
+.PHONY: accept-crash
+accept-crash: machine ## kill -9 of all four under load, 20 rounds: no receipt is lost.
+	$(LONG) 'TestNetwork_allKilled$$'
+
+.PHONY: accept-rebuild
+accept-rebuild: machine ## State and index deleted: rebuilt with the same roots.
+	$(LONG) 'TestNetwork_stateDeleted$$'
+
+.PHONY: accept-outage
+accept-outage: machine ## Two of four away for 2 minutes: a block within 5 s of their return.
+	$(LONG) 'TestNetwork_half'
+
+.PHONY: accept-idle
+accept-idle: machine ## Idle for 2 minutes: at most 3 % of a core; then final within 1 s.
+	$(LONG) 'TestNetwork_idle$$'
+
+.PHONY: check-short
+check-short: ## The short forms of the promises, with their figures.
+	go test -count=1 -v ./testframework/chaos
+
 ## Measure
 
 .PHONY: machine
