@@ -43,7 +43,7 @@ func (c *Core) nextSlot() (slot, bool) {
 	if c.self < 0 || c.sched.Leader(c.view) != c.self || !c.voting(c.view) {
 		return slot{}, false
 	}
-	if low, any := c.own.minNull[c.sched.TermOf(c.view)]; any && low <= c.view {
+	if low, gaveUp := c.own.minNull[c.sched.TermOf(c.view)]; gaveUp && low <= c.view {
 		return slot{}, false
 	}
 	v := max(c.lastProposed+1, c.view)
@@ -54,7 +54,7 @@ func (c *Core) nextSlot() (slot, bool) {
 		return slot{}, false
 	}
 	s := slot{view: v}
-	ok := false
+	var ok bool
 	if v == c.sched.Start(v) {
 		s.parentView, s.parentHash, ok = c.termParent(v)
 	} else {

@@ -60,8 +60,8 @@ func (h *history) mayFinalize(v uint64) bool {
 	if _, done := h.fined[v]; done {
 		return false
 	}
-	low, any := h.minNull[h.sched.TermOf(v)]
-	return !any || low > v
+	low, gaveUp := h.minNull[h.sched.TermOf(v)]
+	return !gaveUp || low > v
 }
 
 // evidence is what S4 needs to know about the certificates seen so far.

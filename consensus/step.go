@@ -38,11 +38,11 @@ type Stale struct {
 	View uint64
 }
 
-// PeerUp and PeerDown report connections.
-type (
-	PeerUp   struct{ Peer int }
-	PeerDown struct{ Peer int }
-)
+// PeerUp reports a connection.
+type PeerUp struct{ Peer int }
+
+// PeerDown reports the end of a connection.
+type PeerDown struct{ Peer int }
 
 // Built answers a [BuildRequest]. OK is false when the application has nothing
 // to propose and the request did not force a block.
@@ -117,8 +117,7 @@ type JudgeRequest struct {
 type FinalBlock struct {
 	Block *Block
 	Hash  common.Hash
-	// Finalization is nil when the block is final only through a descendant
-	// of the same [Output].
+	// Finalization is nil when the block is final only through a descendant.
 	Finalization *Cert
 }
 
@@ -167,7 +166,8 @@ type Output struct {
 	// Serve asks for stored blocks to be sent to peers.
 	Serve []RangeRequest
 	// Final delivers committed blocks, each height once, in order. The last
-	// one has a finalization.
+	// one has a finalization unless it came in a range whose proof of
+	// finality names a later block.
 	Final []FinalBlock
 	// Evidence proves that a validator broke the rules.
 	Evidence []Evidence
