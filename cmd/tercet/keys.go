@@ -30,7 +30,7 @@ func newKeys() *cobra.Command {
   host.json        identifies the node to its peers; its peer id is in their rosters.
 
 No command prints a secret key, takes one as an argument or logs one.`,
-		Args: cobra.NoArgs,
+		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newKeysNew(), newKeysShow(), newKeysList())

@@ -26,15 +26,23 @@ func Main() int {
 		return exitOK
 	}
 	if !*started { // cobra refused the words before a command ran
-		err = usage("%s: see %q", strings.TrimSpace(firstLine(err.Error())), cmd.CommandPath()+" --help")
+		err = usage("%w: see %q", err, cmd.CommandPath()+" --help")
 	}
 	fmt.Fprintln(os.Stderr, "tercet: "+strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " ")))
 	return exitCode(err)
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
+// subcommand is the rule for the words after a group of commands: there are none,
+// or cobra would have found the command.
+func subcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // letters
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q, did you mean %q", args[0], cmd.CommandPath()+" "+near[0])
+	}
+	return fmt.Errorf("unknown command %q", args[0])
 }
 
 // newRoot builds the command tree; started tells whether a command of it was run.
@@ -61,7 +69,7 @@ Start here:
 		SilenceUsage:      true,
 		PersistentPreRun:  func(*cobra.Command, []string) { *started = true },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              cobra.NoArgs,
+		Args:              subcommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(os.Stdout)

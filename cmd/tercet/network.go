@@ -28,6 +28,8 @@ const (
 	// portStride separates the ports of two nodes: RPC, peers and operations are
 	// base, base+1 and base+2 of each.
 	portStride = 10
+	// namedPorts of those that are taken are named.
+	namedPorts = 4
 	// lockPatience is how long a command waits for another one on the same network.
 	lockPatience = 30 * time.Second
 )
@@ -163,7 +165,7 @@ func portFree(address string) error {
 	return l.Close()
 }
 
-// checkPorts names every port that is taken, and whose it should be.
+// checkPorts names the ports that are taken, and whose they should be.
 func checkPorts(nodes []string, of func(i int) ports) error {
 	var taken []string
 	for i, name := range nodes {
@@ -183,6 +185,9 @@ func checkPorts(nodes []string, of func(i int) ports) error {
 	verb := "is"
 	if len(taken) > 1 {
 		verb = "are"
+	}
+	if more := len(taken) - namedPorts; more > 0 {
+		taken = append(taken[:namedPorts], fmt.Sprintf("and %d more", more))
 	}
 	return inUse("%s %s in use: stop what listens there, or choose other ports with --base-port", strings.Join(taken, ", "), verb)
 }
@@ -270,7 +275,7 @@ func (n *network) movePorts(base int) error {
 		if n.alive(i) {
 			return inUse("%s runs: stop the network with \"tercet testnet down --dir %s\" before changing its ports", node.Name, n.dir)
 		}
-		c, err := config.Load(node.Home, nil)
+		c, err := config.LoadFile(node.Home)
 		if err != nil {
 			return coded(exitUsage, err)
 		}
@@ -292,7 +297,7 @@ func (n *network) movePorts(base int) error {
 
 // configuredPorts reads the ports of a node from its home.
 func configuredPorts(home string) (ports, error) {
-	c, err := config.Load(home, nil)
+	c, err := config.LoadFile(home)
 	if err != nil {
 		return ports{}, coded(exitUsage, err)
 	}

@@ -95,7 +95,10 @@ func stopOnSignal(parent context.Context) (ctx context.Context, again <-chan os.
 	signals := make(chan os.Signal, 2) // from package signal, which drops what does not fit
 	later := make(chan os.Signal, 1)   // from the goroutine, which drops what does not fit
 	ended, finished := make(chan struct{}), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		defer close(finished)
 		defer close(later)

@@ -35,7 +35,7 @@ operations (/readyz, /metrics) on the one after; BASE is 8545.`,
   tercet testnet restart all
   tercet testnet logs node1 -f
   tercet testnet down`,
-		Args: cobra.NoArgs,
+		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newUp(), newDown(), newTestnetStatus(), newLogs(), newKill(), newRestart(), newWipe())

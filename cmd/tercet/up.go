@@ -316,17 +316,24 @@ func (n *network) watch(ctx context.Context, ends map[int]<-chan error) {
 func (n *network) stopAll(ctx context.Context, again <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	forced := make(chan bool, 1) // from the goroutine, once
 	go func() {
 		select {
 		case <-again:
 			cancel()
+			forced <- true
 		case <-ctx.Done():
+			forced <- false
 		}
 	}()
 	fresh, err := readNetwork(n.dir) // others may have restarted nodes
 	if err != nil {
 		return err
 	}
-	err = fresh.stop(ctx, fresh.all(), false)
-	return errors.Join(err, fresh.save())
+	err = errors.Join(fresh.stop(ctx, fresh.all(), false), fresh.save())
+	cancel()
+	if <-forced && err == nil {
+		err = coded(exitForced, errors.New("killed the nodes: what was acknowledged is on disk"))
+	}
+	return err
 }

@@ -20,6 +20,22 @@ import (
 	"github.com/tercet-chain/tercet/node/config"
 )
 
+// someNodes is the rule for the words after a command that wants nodes.
+func someNodes(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("name at least one node, or all")
+	}
+	return nil
+}
+
+// oneNode is the rule for the words after a command that wants a single node.
+func oneNode(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("name one node")
+	}
+	return nil
+}
+
 func newDown() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
@@ -84,7 +100,7 @@ func newLogs() *cobra.Command {
 		Short: "Show the log of a node",
 		Example: `  tercet testnet logs node1
   tercet testnet logs node3 -n 200 -f`,
-		Args: cobra.ExactArgs(1),
+		Args: oneNode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := openNetwork(dir)
 			if err != nil {
@@ -152,7 +168,7 @@ With --signal another signal is sent: STOP and CONT pause and resume a node.`,
 		Example: `  tercet testnet kill leader
   tercet testnet kill all && tercet testnet restart all
   tercet testnet kill node2 --signal STOP`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := parseSignal(signal)
 			if err != nil {
@@ -229,7 +245,7 @@ func newRestart() *cobra.Command {
 returns when they answer; "testnet status" shows them catching up.`,
 		Example: `  tercet testnet restart node2
   tercet testnet restart all --dir ./net`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := openNetwork(dir)
 			if err != nil {
@@ -301,7 +317,7 @@ Keys, genesis and configuration stay. Start the nodes with "testnet restart".`,
 		Example: `  tercet testnet wipe node2 && tercet testnet restart node2
   tercet testnet wipe node3 --all --forget-votes
   tercet testnet wipe all --all --forget-votes     # the same network from block 0`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := openNetwork(dir)
 			if err != nil {

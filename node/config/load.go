@@ -174,7 +174,10 @@ func checkEnvironment(environ []string) error {
 		}
 	}
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
-		name, _, _ := strings.Cut(entry, "=")
+		name, value, _ := strings.Cut(entry, "=")
+		if value == "" { // the same as none
+			continue
+		}
 		rest, ours := strings.CutPrefix(name, envPrefix+"_")
 		section, _, _ := strings.Cut(strings.ToLower(rest), "_")
 		if ours && slices.Contains(sections, section) && !slices.Contains(names, name) {
