@@ -30,7 +30,7 @@ type Metrics struct {
 	View         prometheus.Gauge // current view in the epoch
 	FinalHeight  prometheus.Gauge // highest block that consensus finalized
 	IsLeader     prometheus.Gauge // 1 while this node leads the current view
-	VotesStopped prometheus.Gauge // 1 once a storage error or amnesia keeps this node from voting
+	VotesStopped prometheus.Gauge // 1 while a storage error or amnesia keeps this validator from voting
 
 	// Ledger.
 	ExecutedHeight  prometheus.Gauge       // highest executed block, synced to disk
@@ -40,7 +40,7 @@ type Metrics struct {
 	Transactions    prometheus.Counter     // transactions executed by this process
 	Drops           *prometheus.CounterVec // by reason: ordered, but did not fit at execution
 	Gas             prometheus.Counter     // gas used by executed transactions
-	BlockDelay      prometheus.Histogram   // seconds from a block's own time until its receipts were visible here
+	BlockDelay      prometheus.Histogram   // seconds from a non-empty block's own time until its receipts were visible here
 	BlockSize       prometheus.Histogram   // transactions per non-empty block
 
 	// Transaction pool.
@@ -73,7 +73,7 @@ func NewMetrics(build Build) *Metrics {
 		View:         gauge(r, "consensus_view", "Current view in the epoch."),
 		FinalHeight:  gauge(r, "consensus_final_height", "Highest block that consensus finalized."),
 		IsLeader:     gauge(r, "consensus_leader", "1 while this node leads the current view."),
-		VotesStopped: gauge(r, "consensus_votes_stopped", "1 once this node has stopped voting for good: read its log."),
+		VotesStopped: gauge(r, "consensus_votes_stopped", "1 while this validator does not vote, because of a storage error or after a loss of its journal: read its log."),
 
 		ExecutedHeight:  gauge(r, "ledger_executed_height", "Highest executed block, synced to disk on this node."),
 		CertifiedHeight: gauge(r, "ledger_certified_height", "Highest block whose result a quorum has signed."),
@@ -82,7 +82,7 @@ func NewMetrics(build Build) *Metrics {
 		Transactions:    counter(r, "ledger_transactions_total", "Transactions executed by this process."),
 		Drops:           counters(r, "ledger_drops_total", "Transactions that were ordered but did not fit when executed.", "reason"),
 		Gas:             counter(r, "ledger_gas_total", "Gas used by executed transactions."),
-		BlockDelay: histogram(r, "ledger_block_delay_seconds", "From a block's own time until its receipts were visible on this node.",
+		BlockDelay: histogram(r, "ledger_block_delay_seconds", "From a non-empty block's own time until its receipts were visible on this node.",
 			[]float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}),
 		BlockSize: histogram(r, "ledger_block_transactions", "Transactions per non-empty block.",
 			prometheus.ExponentialBuckets(1, 2, 14)),

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -31,7 +32,7 @@ const (
 type Config struct {
 	Listen  string          // host:port; port 0 takes a free one
 	Metrics *Metrics        // what /metrics shows
-	Sample  func(*Metrics)  // refreshes the gauges before a scrape; nil for none
+	Sample  func(*Metrics)  // refreshes the gauges before a scrape, one call at a time; nil for none
 	Live    func() error    // nil, or why the process should be restarted; must not block
 	Ready   func() []Reason // empty, or why requests should go elsewhere; must not block
 	Level   *slog.LevelVar  // changed by /loglevel; nil: no such path
@@ -151,9 +152,12 @@ func (s *Server) metrics() http.Handler {
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 	})
+	var sampling sync.Mutex // held during Sample
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.cfg.Sample != nil {
+			sampling.Lock()
 			s.cfg.Sample(s.cfg.Metrics)
+			sampling.Unlock()
 		}
 		scrape.ServeHTTP(w, r)
 	})
