@@ -78,7 +78,7 @@ func lockFile(path string) (unlock func(), holder int, err error) {
 		}
 		return nil, 0, fmt.Errorf("locking %s: %w", path, err)
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {

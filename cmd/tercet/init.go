@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,7 +94,11 @@ func runInit(f initFlags) error {
 	}
 	c := config.Default()
 	c.Chain.Replica = f.replica
-	c.Keys.PasswordFile = f.passwordFile
+	if f.passwordFile != "" { // config.toml would take it relative to the home
+		if c.Keys.PasswordFile, err = filepath.Abs(f.passwordFile); err != nil {
+			return fmt.Errorf("finding the password file: %w", err)
+		}
+	}
 	if c.P2P.Peers, err = parsePeers(f.peers); err != nil {
 		return err
 	}

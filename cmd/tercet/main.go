@@ -28,7 +28,7 @@ func Main() int {
 	if !*started { // cobra refused the words before a command ran
 		err = usage("%w: see %q", err, cmd.CommandPath()+" --help")
 	}
-	fmt.Fprintln(os.Stderr, "tercet: "+strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", " ")))
+	fmt.Fprintln(os.Stderr, "tercet: "+strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	return exitCode(err)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -73,6 +74,9 @@ func runNode(ctx context.Context, cfg *config.Config, opened func(ctx context.Co
 		Logger: logger, Level: level,
 		Build: metrics.Build{Version: b.Version, Commit: b.Commit, Go: b.Go, Secp256k1: b.Signatures},
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return inUse("%w: stop what listens there, or choose another address with --set rpc.listen, ops.listen or p2p.listen", err)
+	}
 	if err != nil {
 		return err
 	}

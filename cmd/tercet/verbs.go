@@ -134,7 +134,7 @@ func showLog(ctx context.Context, w io.Writer, path string, lines int, follow bo
 	if err != nil {
 		return fmt.Errorf("reading the log: %w", err)
 	}
-	for _, line := range strings.Split(tail(path, lines), "\n") {
+	for line := range strings.SplitSeq(tail(path, lines), "\n") {
 		if _, err := fmt.Fprintln(w, strings.TrimPrefix(line, "  ")); err != nil {
 			return err
 		}
