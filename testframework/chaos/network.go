@@ -79,7 +79,7 @@ func Up(ctx context.Context, o Options) (*Network, error) {
 	}
 	n := &Network{Dir: dir, binary: o.Binary}
 	if o.BasePort == 0 {
-		if o.BasePort, err = freeBase(o.Nodes); err != nil {
+		if o.BasePort, err = FreeBase(o.Nodes); err != nil {
 			return n, err
 		}
 	}
@@ -90,9 +90,9 @@ func Up(ctx context.Context, o Options) (*Network, error) {
 	return n, n.load()
 }
 
-// freeBase finds a base port from which the ports of all nodes are free. The search begins at a place
+// FreeBase finds a base port from which the ports of all nodes are free. The search begins at a place
 // that depends on the pid, so that two test programs rarely meet.
-func freeBase(nodes int) (int, error) {
+func FreeBase(nodes int) (int, error) {
 	span := nodes * portsPerNode
 	slots := (lastPort - firstPort) / span
 	for i := range slots {
