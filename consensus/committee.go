@@ -8,7 +8,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/rlp"
 )
 
 // maxCommittee bounds the number of validators, so that bitmaps and vote
@@ -53,11 +52,11 @@ func NewCommittee(addresses []common.Address) (*Committee, error) {
 		}
 		c.index[a] = i
 	}
-	encoded, err := rlp.EncodeToBytes(sorted)
-	if err != nil {
-		panic("consensus: a list of addresses does not encode: " + err.Error())
+	packed := make([]byte, 0, len(sorted)*common.AddressLength)
+	for _, a := range sorted {
+		packed = append(packed, a[:]...)
 	}
-	c.hash = crypto.Keccak256Hash(encoded)
+	c.hash = crypto.Keccak256Hash(packed)
 	return c, nil
 }
 
@@ -82,6 +81,6 @@ func (c *Committee) Index(a common.Address) (int, bool) {
 	return i, ok
 }
 
-// Hash is keccak256(RLP(addresses in order)): the committeeHash of headers and
+// Hash is keccak256(addr_0 ‖ addr_1 ‖ …) in order: the committeeHash of headers and
 // the validatorSetHash of execution votes.
 func (c *Committee) Hash() common.Hash { return c.hash }

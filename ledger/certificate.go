@@ -217,10 +217,14 @@ func (c *ExecCert) Verify(chainID uint64, genesisHash common.Hash, validators []
 	return nil
 }
 
-// ValidatorSetHash is keccak256(RLP(addresses)) of a set sorted by address, the same as the committee hash
-// of consensus headers.
+// ValidatorSetHash is keccak256(addr_0 ‖ addr_1 ‖ …) of a set sorted by address, the same as the committee
+// hash of consensus headers: packed, so that a contract hashes the addresses that it is given as they are.
 func ValidatorSetHash(validators []common.Address) common.Hash {
-	return crypto.Keccak256Hash(mustEncode(validators))
+	packed := make([]byte, 0, len(validators)*common.AddressLength)
+	for _, a := range validators {
+		packed = append(packed, a[:]...)
+	}
+	return crypto.Keccak256Hash(packed)
 }
 
 // verifySignature recovers the signer. A plain verification would ignore v and accept what an EVM rejects.
