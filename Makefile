@@ -138,6 +138,10 @@ accept-outage: machine ## Two of four away for 2 minutes: a block within 5 s of 
 accept-idle: machine ## Idle for 2 minutes: at most 3 % of a core; then final within 1 s.
 	$(LONG) 'TestNetwork_idle$$'
 
+.PHONY: accept-damage
+accept-damage: machine ## Damaged and contested homes: one clear line, nothing lost.
+	$(LONG) 'TestHome_'
+
 .PHONY: check-short
 check-short: ## The short forms of the promises, with their figures.
 	go test -count=1 -v ./testframework/chaos

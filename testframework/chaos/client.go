@@ -35,6 +35,9 @@ func NewClient(name, url string) *Client {
 	return &Client{name, url, &http.Client{Transport: transport, Timeout: callTimeout}}
 }
 
+// Close closes the connections that no call uses.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // A Call is one question of a batch; Result is a pointer to what the answer is decoded into.
 type Call struct {
 	Method string

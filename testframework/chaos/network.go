@@ -199,43 +199,25 @@ func (n *Network) ByAddress(ctx context.Context, address common.Address) *Node {
 
 // Crash ends nodes with SIGKILL, all at the same moment, and waits until they are gone.
 func (n *Network) Crash(ctx context.Context, nodes ...*Node) error {
-	for _, node := range nodes {
-		if !node.Running() {
-			return fmt.Errorf("killing %s: it does not run", node.Name)
-		}
-		if err := syscall.Kill(node.PID, syscall.SIGKILL); err != nil {
-			return fmt.Errorf("killing %s: %w", node.Name, err)
-		}
-	}
-	ctx, cancel := within(ctx, killPatience, "the end of killed processes")
-	defer cancel()
-	return Await(ctx, 5*time.Millisecond, func() (bool, error) {
-		for _, node := range nodes {
-			if node.Running() {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+	return n.end(ctx, syscall.SIGKILL, killPatience, nodes)
 }
 
 // Stop stops nodes in order, as SIGTERM does.
 func (n *Network) Stop(ctx context.Context, nodes ...*Node) error {
+	return n.end(ctx, syscall.SIGTERM, downPatience, nodes)
+}
+
+func (n *Network) end(ctx context.Context, s syscall.Signal, patience time.Duration, nodes []*Node) error {
+	var pids []int
 	for _, node := range nodes {
-		if err := syscall.Kill(node.PID, syscall.SIGTERM); err != nil {
-			return fmt.Errorf("stopping %s: %w", node.Name, err)
+		if err := node.Signal(s); err != nil {
+			return err
 		}
+		pids = append(pids, node.PID)
 	}
-	ctx, cancel := within(ctx, downPatience, "an orderly stop")
+	ctx, cancel := within(ctx, patience, fmt.Sprintf("the end of %d nodes by %v", len(nodes), s))
 	defer cancel()
-	return Await(ctx, 20*time.Millisecond, func() (bool, error) {
-		for _, node := range nodes {
-			if node.Running() {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+	return awaitGone(ctx, pids)
 }
 
 // Restart starts nodes on their data and returns when they answer.
@@ -256,6 +238,9 @@ func (n *Network) Kill(ctx context.Context, names ...string) error {
 // of which only the directory is known.
 func (n *Network) Down(ctx context.Context) error {
 	var err error
+	for _, node := range n.Nodes {
+		node.Client.Close()
+	}
 	if _, statErr := os.Stat(filepath.Join(n.Dir, "network.json")); statErr == nil {
 		err = n.command(ctx, downPatience, "down")
 	}
@@ -266,6 +251,17 @@ func (n *Network) Down(ctx context.Context) error {
 
 // Running reports whether the node's process runs. A pid that went to another program does not count.
 func (node *Node) Running() bool { return node.PID > 0 && mentions(node.PID, node.Home) }
+
+// Signal sends a signal to the node's process, which has to run.
+func (node *Node) Signal(s syscall.Signal) error {
+	if !node.Running() {
+		return fmt.Errorf("sending %v to %s: it does not run", s, node.Name)
+	}
+	if err := syscall.Kill(node.PID, s); err != nil {
+		return fmt.Errorf("sending %v to %s: %w", s, node.Name, err)
+	}
+	return nil
+}
 
 // Data is the path of a file of the node's data directory.
 func (node *Node) Data(name string) string { return filepath.Join(node.Home, "data", name) }

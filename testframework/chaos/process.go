@@ -92,15 +92,43 @@ func runningIn(dir string) []int {
 	return pids
 }
 
-// killIn ends all processes of dir by pid and waits until they are gone.
-func killIn(ctx context.Context, dir string) error {
-	return Await(ctx, 20*time.Millisecond, func() (bool, error) {
-		pids := runningIn(dir)
+// gone reports whether a process has ended and given back its files and ports. The kernel takes away
+// the command line first and the sockets last; a process that only waits to be collected has none.
+func gone(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+}
+
+// awaitGone waits until processes have ended.
+func awaitGone(ctx context.Context, pids []int) error {
+	return Await(ctx, 5*time.Millisecond, func() (bool, error) {
 		for _, pid := range pids {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return false, fmt.Errorf("killing process %d of %s: %w", pid, dir, err)
+			if !gone(pid) {
+				return false, nil
 			}
 		}
-		return len(pids) == 0, nil
+		return true, nil
 	})
+}
+
+// killIn ends all processes of dir by pid and waits until they are gone.
+func killIn(ctx context.Context, dir string) error {
+	for {
+		pids := runningIn(dir)
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("killing process %d of %s: %w", pid, dir, err)
+			}
+		}
+		if err := awaitGone(ctx, pids); err != nil {
+			return err
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"context"
 	"slices"
 	"syscall"
 	"testing"
@@ -30,13 +31,16 @@ func TestNetwork_halfStopped(t *testing.T) {
 		t.Fatalf("two of four decided: height %d, then %d", before, head)
 	}
 
-	watch, watched := chaos.StartWatch(bounded(t, time.Minute), before, others[0].Client, others[1].Client)
+	watching, unwatch := context.WithCancel(t.Context())
+	watch, watched := chaos.StartWatch(watching, before, others[0].Client, others[1].Client)
 	began := time.Now()
 	check(t, n.Restart(t.Context(), victims...))
 	answers := time.Now()
 	_, err := chaos.Level(t.Context(), before+1, time.Minute, n.Clients()...)
 	check(t, err)
 	level := time.Now()
+	unwatch()
+	watched()
 	first, ok := watch.FirstAfter(began)
 	if !ok {
 		t.Fatal("no block was seen")
@@ -55,7 +59,6 @@ func TestNetwork_halfStopped(t *testing.T) {
 	check(t, chaos.Once(agree(t, n), list))
 	check(t, chaos.Kept(t.Context(), results.Seen(), n.Clients()...))
 	conserved(t, n, w)
-	_ = watched
 }
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
@@ -67,12 +70,12 @@ func TestNetwork_halfPaused(t *testing.T) {
 	before := pids(n)
 	outage := pick(5*time.Second, time.Minute)
 	for _, node := range n.Nodes[:2] {
-		check(t, syscall.Kill(node.PID, syscall.SIGSTOP))
+		check(t, node.Signal(syscall.SIGSTOP))
 	}
 	check(t, chaos.Pause(t.Context(), outage))
 	began := time.Now()
 	for _, node := range n.Nodes[:2] {
-		check(t, syscall.Kill(node.PID, syscall.SIGCONT))
+		check(t, node.Signal(syscall.SIGCONT))
 	}
 	head := chaos.Highest(t.Context(), n.Nodes[3].Client)
 	_, err := chaos.Level(t.Context(), head+1, time.Minute, n.Nodes[2].Client, n.Nodes[3].Client)
