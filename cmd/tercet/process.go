@@ -102,6 +102,31 @@ func isNode(pid int, home string) bool {
 	return err == nil && strings.HasSuffix(strings.TrimSpace(string(out)), strings.Join(want, " "))
 }
 
+// exiting reports whether a process is on its way out: it has no command line any
+// more, but may still hold its ports and files. Linux only; elsewhere it is over
+// with the command line.
+func exiting(pid int) bool {
+	if pid <= 0 {
+		return false
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(raw, []byte(") ")) // the name before it is the program's own: "(tercet)"
+	fields := strings.Fields(string(rest))     // proc(5): state is field 3, flags is field 9
+	if len(fields) < 7 {
+		return false
+	}
+	if fields[0] == "Z" { // nobody collected it; its other threads may still be there
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		return err == nil && len(threads) > 1
+	}
+	const exitingFlag = 0x4 // PF_EXITING of linux/sched.h
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	return err == nil && flags&exitingFlag != 0
+}
+
 // signal sends a signal to node i if its process is still that node.
 func (n *network) signal(i int, s syscall.Signal) error {
 	if !n.alive(i) {
@@ -129,7 +154,7 @@ func (n *network) stop(ctx context.Context, nodes []int, force bool) error {
 	}
 	gone := func() (bool, error) {
 		for _, i := range nodes {
-			if n.alive(i) {
+			if n.alive(i) || exiting(n.Nodes[i].PID) {
 				return false, nil
 			}
 			n.Nodes[i].PID = 0
