@@ -143,13 +143,6 @@ func (q *queue) close() {
 	}
 }
 
-// depth is how many blocks wait.
-func (q *queue) depth() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.blocks)
-}
-
 // signal wakes the receiver of a channel of capacity 1 without waiting for it.
 func signal(ch chan<- struct{}) {
 	select {

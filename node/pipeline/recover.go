@@ -336,6 +336,6 @@ func (r *recovery) index(tip uint64) error {
 func (r *recovery) progress(what string, height, tip uint64) {
 	if now := time.Now(); now.Sub(r.last) >= progressInterval {
 		r.last = now
-		r.log.Info(what, "height", height, "of", tip)
+		r.log.Info("recovering", "step", what, "height", height, "of", tip)
 	}
 }

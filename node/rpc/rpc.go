@@ -190,7 +190,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("registering the %s methods: %w", name, err)
 		}
 	}
-	s.listener, err = net.Listen("tcp", cfg.Listen) //nolint:noctx // binding a port does not block
+	s.listener, err = net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listening for JSON-RPC on %s: %w", cfg.Listen, err)
 	}
