@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
 )
@@ -73,6 +74,10 @@ func TestCommittee_isOrderedByAddress(t *testing.T) {
 	other, err := consensus.NewCommittee([]common.Address{{5}, {9}, {1}})
 	if err != nil || other.Hash() != c.Hash() {
 		t.Error("the hash depends on the order of the arguments")
+	}
+	a, b, d := c.Address(0), c.Address(1), c.Address(2)
+	if want := crypto.Keccak256Hash(a[:], b[:], d[:]); c.Hash() != want {
+		t.Errorf("hash %s, want %s", c.Hash(), want)
 	}
 }
 
