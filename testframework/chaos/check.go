@@ -19,23 +19,25 @@ func Level(ctx context.Context, atLeast uint64, patience time.Duration, clients 
 	var lowest uint64
 	var why error
 	err := Await(ctx, 20*time.Millisecond, func() (bool, error) {
-		lowest, why = 0, nil
-		for i, c := range clients {
-			head, err := c.Head(ctx)
-			if err != nil {
-				why = err
-				return false, nil
-			}
-			if i == 0 || head < lowest {
-				lowest = head
-			}
-		}
-		return lowest >= atLeast, nil
+		lowest, why = lowestHead(ctx, clients)
+		return why == nil && lowest >= atLeast, nil
 	})
 	if err != nil {
-		return lowest, fmt.Errorf("%w; the lowest head was %d (%w)", err, lowest, errors.Join(why))
+		return lowest, errors.Join(fmt.Errorf("%w; the lowest head was %d", err, lowest), why)
 	}
 	return lowest, nil
+}
+
+func lowestHead(ctx context.Context, clients []*Client) (uint64, error) {
+	var heads []uint64
+	for _, c := range clients {
+		head, err := c.Head(ctx)
+		if err != nil {
+			return 0, err
+		}
+		heads = append(heads, head)
+	}
+	return slices.Min(heads), nil
 }
 
 // Highest returns the highest head of the nodes that answer.

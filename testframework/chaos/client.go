@@ -188,8 +188,10 @@ func (c *Client) Head(ctx context.Context) (uint64, error) {
 // Block asks for a block; nil when the node does not have it yet.
 func (c *Client) Block(ctx context.Context, height uint64) (*Block, error) {
 	var b *Block
-	err := c.Call(ctx, &b, "eth_getBlockByNumber", hexutil.Uint64(height), false)
-	return b, err
+	if err := c.Call(ctx, &b, "eth_getBlockByNumber", hexutil.Uint64(height), false); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // blocksPerBatch keeps the answers below the server's limit at 1,000 transfers per block.

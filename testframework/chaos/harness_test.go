@@ -55,7 +55,8 @@ func binary(t *testing.T) string {
 		t.Skip("starts processes")
 	}
 	build.once.Do(func() {
-		if build.dir, build.err = os.MkdirTemp("", "tercet-chaos-"); build.err == nil {
+		build.dir, build.err = os.MkdirTemp("", "tercet-chaos-") //nolint:usetesting // it serves all tests, not this one
+		if build.err == nil {
 			build.path, build.err = chaos.Build(context.Background(), build.dir)
 		}
 	})

@@ -69,7 +69,7 @@ func TestNetwork_ethclient(t *testing.T) {
 	for _, node := range n.Nodes {
 		client, err := ethclient.DialContext(t.Context(), node.RPC)
 		check(t, err)
-		defer client.Close()
+		t.Cleanup(client.Close)
 		for _, b := range blocks {
 			got, err := client.BlockByHash(t.Context(), b.Hash)
 			if err != nil {

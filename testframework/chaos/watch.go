@@ -30,8 +30,8 @@ func StartWatch(ctx context.Context, after uint64, clients ...*Client) (w *Watch
 func (w *Watch) follow(ctx context.Context, c *Client, next uint64) {
 	_ = Await(ctx, watchInterval, func() (bool, error) { // ends with ctx
 		for {
-			b, err := c.Block(ctx, next)
-			if err != nil || b == nil {
+			b, _ := c.Block(ctx, next) // a node that does not answer is asked again
+			if b == nil {
 				return false, nil
 			}
 			w.note(next, time.Now())
@@ -59,9 +59,6 @@ func (w *Watch) times() []time.Time {
 	slices.SortFunc(times, time.Time.Compare)
 	return times
 }
-
-// Blocks counts the heights seen so far.
-func (w *Watch) Blocks() int { return len(w.times()) }
 
 // LongestGap returns the longest time without a new block between two moments, and when it began.
 func (w *Watch) LongestGap(from, to time.Time) (gap time.Duration, at time.Time) {
