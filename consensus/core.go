@@ -35,6 +35,8 @@ type Core struct {
 	topNull  uint64      // highest view that a nullification opens
 	pending  *commitGoal // the newest proof of finality
 	ranged   *commitGoal // proof for the last range of blocks that arrived
+	// unsettled is set by what may let a proof of finality commit.
+	unsettled bool
 
 	lastProposed uint64
 	proposedAt   time.Duration
@@ -99,6 +101,9 @@ type commitGoal struct {
 	target common.Hash
 	view   uint64
 	cert   *Cert
+	// gap is the block on the way that was unknown at the last look.
+	gap     common.Hash
+	gapView uint64
 }
 
 // New makes a Core from its configuration and the log's records. It sends

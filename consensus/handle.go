@@ -213,16 +213,16 @@ func (c *Core) onCert(cert *Cert) {
 		c.topNull = max(c.topNull, c.sched.Next(cert.View))
 		c.send(Everyone, LaneCert, cert)
 	case Finalize:
-		s.final = cert
+		s.final, c.unsettled = cert, true
 		c.markNotarized(cert.View, cert.Hash, c.signerOf(cert))
-		c.aim(commitGoal{cert.Hash, cert.View, cert})
+		c.aim(commitGoal{target: cert.Hash, view: cert.View, cert: cert})
 	}
 }
 
 // aim remembers the newest proof of finality.
 func (c *Core) aim(g commitGoal) {
 	if c.pending == nil || g.view > c.pending.view {
-		c.pending = &g
+		c.pending, c.unsettled = &g, true
 	}
 }
 

@@ -47,6 +47,7 @@ const maxFetches = 64
 type catchUp struct {
 	active bool
 	peer   int
+	from   uint64 // first height asked for
 	at     time.Duration
 }
 
@@ -275,8 +276,8 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 	}
 	if c.catchUp.active && c.catchUp.peer == from {
 		c.catchUp.active = false
-		if c.now.Mono > c.catchUp.at+rangeTimeout/2 {
-			c.shun(from) // Perhaps another one is faster.
+		if c.stingy(r) || c.now.Mono > c.catchUp.at+rangeTimeout/2 {
+			c.shun(from) // Perhaps another one gives more, or is faster.
 		}
 		c.catchUp.at = c.now.Mono
 	}
@@ -287,7 +288,7 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 		first++
 	}
 	if first == len(r.Blocks) {
-		return // What was asked for came by itself meanwhile.
+		return // What was asked for came by itself meanwhile, or was not sent.
 	}
 	if r.Blocks[first].Header.ParentHash != c.fin.Hash {
 		c.shun(from)
@@ -300,12 +301,22 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 	if len(r.Headers) == 0 {
 		c.onCert(r.Finalization)
 	}
-	c.ranged = &commitGoal{last.Header.Hash(), last.Header.View, r.Finalization}
+	c.ranged, c.unsettled = &commitGoal{target: last.Header.Hash(), view: last.Header.View, cert: r.Finalization}, true
 }
 
 // maxForks bounds the blocks of one view that are kept though no certificate
 // names them: their leader can sign any number.
 const maxForks = 4
+
+// stingy reports that an answer ends before what was asked for, though neither
+// the peer's chain nor the size of an answer does.
+func (c *Core) stingy(r *BlockResponse) bool {
+	last, size := r.Blocks[len(r.Blocks)-1].Header.Height, 0
+	for _, b := range r.Blocks {
+		size += len(b.Payload) + len(b.Data)
+	}
+	return last < min(c.catchUp.from+rangeCount-1, c.peers[c.catchUp.peer].finHeight) && size < c.cfg.MaxBlockBytes
+}
 
 // wantedParent reports that a known block waits for this one as its parent.
 func (c *Core) wantedParent(p *Proposal) bool {
@@ -429,7 +440,7 @@ func (c *Core) syncRange() {
 		c.wake(wait)
 		return
 	}
-	c.catchUp = catchUp{active: true, peer: next, at: c.now.Mono}
+	c.catchUp = catchUp{active: true, peer: next, from: c.fin.Height + 1, at: c.now.Mono}
 	c.send(next, LaneSync, &BlockRequest{From: c.fin.Height + 1, Count: rangeCount})
 	c.wake(c.now.Mono + rangeTimeout)
 }

@@ -223,6 +223,7 @@ func (c *Core) resend(to int) {
 func (c *Core) announce() {
 	if c.statusAt == 0 || c.now.Mono >= c.statusAt+statusInterval {
 		c.statusAt = max(c.now.Mono, 1)
+		c.unsettled = true // Ask again for what a proof of finality waits for.
 		s := c.status()
 		c.send(Everyone, LaneCert, &s)
 	}

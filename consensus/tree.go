@@ -38,7 +38,7 @@ func (c *Core) insert(from int, hash common.Hash, b *Block, p *Proposal) {
 	switch {
 	case n == nil:
 		n = &blockNode{hash: hash, block: b, proposal: p, from: from}
-		c.blocks[hash] = n
+		c.blocks[hash], c.unsettled = n, true
 	case n.verdict == Missing:
 		if from >= 0 && n.unfit[from] {
 			return
@@ -127,7 +127,7 @@ func (c *Core) judged(in Judged) {
 	if n == nil || !n.judging {
 		return
 	}
-	n.judging, n.verdict = false, in.Verdict
+	n.judging, n.verdict, c.unsettled = false, in.Verdict, true
 	if in.Verdict == Missing {
 		c.missing(n)
 	}
@@ -142,6 +142,10 @@ func (c *Core) missing(n *blockNode) {
 	}
 	if n.from >= 0 {
 		n.unfit[n.from] = true
+		if n.proposal == nil { // It came in a range: ask somebody else for that.
+			c.shun(n.from)
+			c.ranged = nil
+		}
 	}
 	view := n.block.Header.View
 	source, leader := Everyone, c.sched.Leader(view)
@@ -184,8 +188,15 @@ func (c *Core) markParent(n *blockNode) {
 // commit delivers everything up to the newest proof of finality, once each
 // block on the way is known and valid. It reports whether the tip moved.
 func (c *Core) commit() bool {
-	return c.commitTo(&c.pending) || c.commitTo(&c.ranged) || c.commitBelow()
+	if !c.unsettled {
+		return false
+	}
+	c.unsettled = c.commitTo(&c.pending) || c.commitTo(&c.ranged) || c.commitBelow()
+	return c.unsettled
 }
+
+// maxBelow bounds the views that commitBelow looks at.
+const maxBelow = 256
 
 // commitBelow commits up to the highest final block that is at hand while the
 // newest one is on its way: a replica whose blocks arrive later than the next
@@ -195,12 +206,9 @@ func (c *Core) commitBelow() bool {
 		return false
 	}
 	var best *commitGoal
-	for v, s := range c.views {
-		if s.final == nil || v >= c.pending.view || (best != nil && v < best.view) {
-			continue
-		}
-		if n := c.blocks[s.final.Hash]; n != nil && n.verdict == Valid {
-			best = &commitGoal{s.final.Hash, v, s.final}
+	for v := min(c.pending.view-1, c.fin.View+maxBelow); v > c.fin.View && best == nil; v-- {
+		if s := c.views[v]; s != nil && s.final != nil && c.blocks[s.final.Hash] != nil {
+			best = &commitGoal{target: s.final.Hash, view: v, cert: s.final}
 		}
 	}
 	return c.commitTo(&best)
@@ -215,6 +223,10 @@ func (c *Core) commitTo(slot **commitGoal) bool {
 		*slot = nil
 		return false
 	}
+	if goal.gapView > c.fin.View && goal.gap != c.fin.Hash && c.blocks[goal.gap] == nil {
+		c.fetch(goal.gap, goal.gapView, c.anyPeer(goal.gapView))
+		return false
+	}
 	var path []*blockNode
 	for hash, view := goal.target, goal.view; hash != c.fin.Hash; {
 		n := c.blocks[hash]
@@ -224,6 +236,7 @@ func (c *Core) commitTo(slot **commitGoal) bool {
 					goal.target, goal.view, c.fin.Hash, c.fin.View, c.cfg.Committee.Faulty())
 				return false
 			}
+			goal.gap, goal.gapView = hash, view
 			c.fetch(hash, view, c.anyPeer(view))
 			return false
 		}
