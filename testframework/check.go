@@ -133,18 +133,23 @@ func NoDoubleVote(votes []Signed, term uint64) error {
 	return nil
 }
 
-// Receipts answers receipts: a [Client], or a table in tests.
+// Receipts answers receipts, nil where there is none: a [Client], or a table in tests.
 type Receipts interface {
-	Receipt(ctx context.Context, hash common.Hash) (*types.Receipt, error)
+	Receipts(ctx context.Context, hashes []common.Hash) ([]*types.Receipt, error)
 }
 
 // NoLostReceipt checks that a node answers the receipts that somebody has seen, with the same block.
 func NoLostReceipt(ctx context.Context, from Receipts, seen []*types.Receipt) error {
-	for _, want := range seen {
-		got, err := from.Receipt(ctx, want.TxHash)
-		if err != nil {
-			return fmt.Errorf("asking for the receipt of %s: %w", want.TxHash, err)
-		}
+	hashes := make([]common.Hash, len(seen))
+	for i, want := range seen {
+		hashes[i] = want.TxHash
+	}
+	answers, err := from.Receipts(ctx, hashes)
+	if err != nil {
+		return fmt.Errorf("asking for receipts: %w", err)
+	}
+	for i, want := range seen {
+		got := answers[i]
 		if got == nil {
 			return violation("the receipt of %s in block %s is lost", want.TxHash, want.BlockNumber)
 		}

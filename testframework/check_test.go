@@ -102,7 +102,13 @@ func TestChecks_votes(t *testing.T) {
 // table answers receipts from memory.
 type table map[common.Hash]*types.Receipt
 
-func (t table) Receipt(_ context.Context, h common.Hash) (*types.Receipt, error) { return t[h], nil }
+func (t table) Receipts(_ context.Context, hashes []common.Hash) ([]*types.Receipt, error) {
+	var out []*types.Receipt
+	for _, h := range hashes {
+		out = append(out, t[h])
+	}
+	return out, nil
+}
 
 func TestChecks_receipts(t *testing.T) {
 	seen := &types.Receipt{TxHash: common.Hash{1}, BlockHash: common.Hash{2}, BlockNumber: big.NewInt(7), Status: 1}

@@ -121,6 +121,7 @@ func TestCluster_leaderKilled(t *testing.T) {
 func TestCluster_allKilled(t *testing.T) {
 	c, ctx := start(t, testframework.Options{})
 	tr := startTraffic(ctx, t, c)
+	checked := 0
 	for range 3 {
 		must(t, c.WaitAll(ctx, highest(c)+10))
 		var wg sync.WaitGroup
@@ -135,7 +136,8 @@ func TestCluster_allKilled(t *testing.T) {
 		seen := tr.receipts()
 		must(t, c.StartAll(ctx))
 		must(t, c.WaitAll(ctx, highest(c)+2))
-		must(t, c.Check(ctx, seen))
+		must(t, c.Check(ctx, seen[checked:]))
+		checked = len(seen)
 	}
 	must(t, c.Check(ctx, tr.finish()))
 	must(t, c.Audit())

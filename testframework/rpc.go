@@ -168,14 +168,34 @@ func (c *Client) Receipt(ctx context.Context, hash common.Hash) (*types.Receipt,
 	return receipt, err
 }
 
-// headerBatch is how many headers one request asks for.
-const headerBatch = 200
+// Receipts returns the receipts of transactions, nil for those that have none.
+func (c *Client) Receipts(ctx context.Context, hashes []common.Hash) ([]*types.Receipt, error) {
+	out := make([]*types.Receipt, len(hashes))
+	for at := 0; at < len(hashes); at += callBatch {
+		calls := make([]Call, min(len(hashes)-at, callBatch))
+		for i := range calls {
+			calls[i] = Call{Method: "eth_getTransactionReceipt", Params: []any{hashes[at+i]}, Result: &out[at+i]}
+		}
+		if err := c.Batch(ctx, calls); err != nil {
+			return nil, err
+		}
+		for i := range calls {
+			if calls[i].Err != nil {
+				return nil, fmt.Errorf("receipt of %s: %w", hashes[at+i], calls[i].Err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// callBatch is how many calls go into one request.
+const callBatch = 200
 
 // Headers returns the headers of the blocks from..to, both included.
 func (c *Client) Headers(ctx context.Context, from, to uint64) ([]*types.Header, error) {
 	var out []*types.Header
 	for from <= to {
-		calls := make([]Call, min(to-from+1, headerBatch))
+		calls := make([]Call, min(to-from+1, callBatch))
 		headers := make([]*types.Header, len(calls))
 		for i := range calls {
 			calls[i] = Call{Method: "eth_getBlockByNumber", Params: []any{hexutil.Uint64(from + uint64(i)), false}, Result: &headers[i]}
