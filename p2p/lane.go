@@ -28,7 +28,8 @@ const Keepalive Lane = 7
 //   - vote: a vote is about 150 bytes; 4 KiB leaves room for a handful.
 //   - cert: a certificate is 65 bytes per signature, 4.4 KiB with 67 of them; an
 //     answer that closes a gap carries several.
-//   - proposal: a block of at most 2 MiB with the certificates that justify it.
+//   - proposal: a block, which a genesis bounds by at most 3 MiB, with the
+//     certificates that justify it.
 //   - sync: a few blocks.
 //   - bulk: a batch of transactions or of execution votes.
 func (l Lane) MaxFrame() int {
@@ -38,7 +39,7 @@ func (l Lane) MaxFrame() int {
 	case LaneCert:
 		return 64 << 10
 	case LaneProposal:
-		return 3 << 20
+		return 4 << 20
 	case LaneSync:
 		return 8 << 20
 	case LaneBulk:

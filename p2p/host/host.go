@@ -176,12 +176,22 @@ func (h *Host) Close() error {
 // taken does not mean that it will arrive.
 func (h *Host) Send(to p2p.PeerID, lane p2p.Lane, frame []byte) bool {
 	r := h.byID[to]
-	return r != nil && p2p.CheckFrame(lane, frame) == nil && r.send(lane, frame)
+	return r != nil && h.fits(lane, frame) && r.send(lane, frame)
+}
+
+// fits reports whether a lane takes frame. One that it does not is a bug of who made it, and must not get
+// lost without a trace.
+func (h *Host) fits(lane p2p.Lane, frame []byte) bool {
+	err := p2p.CheckFrame(lane, frame)
+	if err != nil {
+		h.logger.Warn("dropping an own frame", "err", err)
+	}
+	return err == nil
 }
 
 // Broadcast queues frame for every peer that is up. See [Host.Send].
 func (h *Host) Broadcast(lane p2p.Lane, frame []byte) {
-	if p2p.CheckFrame(lane, frame) != nil {
+	if !h.fits(lane, frame) {
 		return
 	}
 	for _, r := range h.remotes {

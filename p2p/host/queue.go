@@ -34,7 +34,7 @@ type laneQueue struct {
 var laneBounds = [p2p.Lanes]struct{ frames, bytes int }{
 	p2p.LaneVote:     {1024, 1 << 20}, // a few views of a hundred validators
 	p2p.LaneCert:     {256, 2 << 20},
-	p2p.LaneProposal: {64, 12 << 20}, // four full blocks
+	p2p.LaneProposal: {64, 12 << 20}, // six full blocks of the default size, three of the largest
 	p2p.LaneSync:     {64, 24 << 20}, // three full answers
 	p2p.LaneBulk:     {1024, 16 << 20},
 }
