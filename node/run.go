@@ -25,7 +25,7 @@ func (n *Node) Run(ctx context.Context) error {
 	var front, core, ledger, ops stage
 	stages := []*stage{&front, &core, &ledger, &ops}
 	for _, s := range stages {
-		s.ctx, s.cancel = context.WithCancel(base)
+		s.ctx, s.cancel = context.WithCancel(base) //nolint:fatcontext // each stage has its own
 	}
 	start := func(s *stage, name string, run func(context.Context) error) {
 		s.parts.Go(func() {

@@ -220,13 +220,19 @@ func (c *Cluster) makeHome(i int, id identity, all []identity) error {
 
 // freePorts finds TCP ports of the loopback interface that nobody listens on.
 func freePorts(n int) ([]int, error) {
+	var listeners []net.Listener
+	defer func() { // after all were found, so that they differ
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+	}()
 	ports := make([]int, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("finding free ports: %w", err)
 		}
-		defer func() { _ = l.Close() }() // after all were found, so that they differ
+		listeners = append(listeners, l)
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil

@@ -51,8 +51,7 @@ func (tr *traffic) send(ctx context.Context, c *testframework.Cluster, i int, ra
 		return false
 	}
 	hash, err := client.Send(ctx, raw)
-	var refused *testframework.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*testframework.Error](err); ok {
 		if !strings.Contains(refused.Message, "already known") && !strings.Contains(refused.Message, "nonce too low") {
 			return false
 		}

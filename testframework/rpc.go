@@ -90,7 +90,10 @@ func (c *Client) Batch(ctx context.Context, calls []Call) error {
 	}
 	for _, a := range answers {
 		if a.ID == nil || *a.ID < 0 || *a.ID >= len(calls) {
-			return fmt.Errorf("%s: answer to nothing: %v", c.url, a.Error)
+			if a.Error != nil { // to the batch as a whole
+				return fmt.Errorf("%s: %w", c.url, a.Error)
+			}
+			return fmt.Errorf("%s: answer to no call", c.url)
 		}
 		calls[*a.ID].Err = a.into(calls[*a.ID].Result)
 	}
@@ -204,8 +207,11 @@ func (c *Client) Headers(ctx context.Context, from, to uint64) ([]*types.Header,
 			return nil, err
 		}
 		for i := range calls {
-			if calls[i].Err != nil || headers[i] == nil {
-				return nil, fmt.Errorf("block %d of %s: %v", from+uint64(i), c.url, calls[i].Err)
+			if err := calls[i].Err; err != nil {
+				return nil, fmt.Errorf("block %d of %s: %w", from+uint64(i), c.url, err)
+			}
+			if headers[i] == nil {
+				return nil, fmt.Errorf("%s has no block %d", c.url, from+uint64(i))
 			}
 		}
 		out = append(out, headers...)

@@ -2,6 +2,7 @@ package testframework
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -24,7 +25,7 @@ func (c *Cluster) await(ctx context.Context, i int, what string, found func(*pip
 		select {
 		case <-head.Changed():
 		case <-p.ended:
-			return fmt.Errorf("node %d ended at height %d before %s: %v", i, head.Height(), what, p.err)
+			return errors.Join(fmt.Errorf("node %d ended at height %d before %s", i, head.Height(), what), p.err)
 		case <-ctx.Done():
 			s := p.node.Status()
 			return fmt.Errorf("node %d at height %d, certified %d, ordered %d, view %d, peers %v, not ready because %q: no %s: %w",
