@@ -58,6 +58,9 @@ func (n *Node) Run(ctx context.Context) error {
 			s.cancel()
 		}
 	}
+	if n.failure.Load() != nil {
+		core.cancel() // nothing is signed while the requests in hand are drained
+	}
 	n.log.Info("node stops", "height", n.Newest().Height())
 	for _, s := range stages {
 		s.cancel()
