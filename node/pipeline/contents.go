@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
@@ -30,6 +31,7 @@ const (
 type content struct {
 	payload *ledger.Payload
 	txs     []*ledger.Transaction // in payload order
+	data    []byte                // the one encoding of txs
 	bytes   int
 }
 
@@ -56,6 +58,10 @@ func (c *contents) of(b *consensus.Block) (*content, error) {
 	have := c.byHash[b.Header.PayloadHash]
 	c.mu.Unlock()
 	if have != nil {
+		// The payload determines its data, but nobody signs the data that came with it this time.
+		if !bytes.Equal(have.data, b.Data) {
+			return nil, errMissing
+		}
 		return have, nil
 	}
 	made, err := decodeContent(c.genesis, b.Payload, b.Data, c.known)
@@ -93,7 +99,7 @@ func decodeContent(g *ledger.Genesis, payload, data []byte, known func(common.Ha
 	if err != nil {
 		return nil, err
 	}
-	made := &content{payload: pl, bytes: len(payload) + len(data), txs: make([]*ledger.Transaction, len(raws))}
+	made := &content{payload: pl, data: data, bytes: len(payload) + len(data), txs: make([]*ledger.Transaction, len(raws))}
 	for i, h := range pl.TxHashes {
 		made.txs[i] = known(h)
 	}

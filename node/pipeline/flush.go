@@ -21,6 +21,10 @@ const (
 	// maxFlushKeys and maxFlushBytes bound one flush, in memory and as a batch.
 	maxFlushKeys  = 50_000
 	maxFlushBytes = 8 << 20
+	// maxFlushBlocks and maxFlushBodies bound the blocks that are held for the index until then:
+	// idle chains have many, full ones large ones.
+	maxFlushBlocks = 1024
+	maxFlushBodies = 32 << 20
 )
 
 // coalesced is a run of consecutive blocks with the last value per path: one flush.
@@ -31,6 +35,7 @@ type coalesced struct {
 	changes     map[[32]byte]ledger.Change
 	bytes       int
 	blocks      []*ledger.Block // for the index
+	bodies      int             // bytes of blocks
 }
 
 // add appends the next block.
@@ -48,12 +53,14 @@ func (c *coalesced) add(e executed) {
 		c.changes[ch.Path] = ch
 	}
 	c.blocks = append(c.blocks, e.block)
+	c.bodies += len(e.block.Ordered.Payload) + len(e.block.Ordered.Data)
 }
 
 func (c *coalesced) empty() bool { return c.changes == nil }
 
 func (c *coalesced) full() bool {
-	return len(c.changes) >= maxFlushKeys || c.bytes >= maxFlushBytes
+	return len(c.changes) >= maxFlushKeys || c.bytes >= maxFlushBytes ||
+		len(c.blocks) >= maxFlushBlocks || c.bodies >= maxFlushBodies
 }
 
 // sorted returns the changes by path.
