@@ -234,6 +234,11 @@ func (n *Network) Kill(ctx context.Context, names ...string) error {
 	return errors.Join(n.command(ctx, commandPatience, append([]string{"kill"}, names...)...), n.load())
 }
 
+// Wipe is "testnet wipe", which stops nodes and deletes data: names of nodes, and flags.
+func (n *Network) Wipe(ctx context.Context, args ...string) error {
+	return errors.Join(n.command(ctx, commandPatience, append([]string{"wipe"}, args...)...), n.load())
+}
+
 // Down ends the network and waits until no process is left below its directory. It works on networks
 // of which only the directory is known.
 func (n *Network) Down(ctx context.Context) error {

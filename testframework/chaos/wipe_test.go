@@ -1,0 +1,75 @@
+package chaos_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tercet-chain/tercet/testframework/chaos"
+)
+
+// A node that lost its blocks, and one that lost its safety journal too, get the chain from the others
+// under load; the first votes again at once, the second when it is safe.
+func TestNetwork_wiped(t *testing.T) {
+	n := start(t)
+	w := fund(t, n, 50)
+	var all []*chaos.Transfer
+	for _, tc := range []struct {
+		name   string
+		victim *chaos.Node
+		wipe   []string
+	}{
+		{"blocks", n.Nodes[2], []string{"node3", "--all"}},
+		{"blocks and journal", n.Nodes[1], []string{"node2", "--all", "--forget-votes"}},
+	} {
+		const rate = 200
+		list := transfers(t, w, pick(4, 30)*rate)
+		all = append(all, list...)
+		l := &chaos.Load{Clients: n.Clients(), Transfers: list, PerSecond: rate}
+		results, wait := l.Start(bounded(t, 2*time.Minute))
+		check(t, chaos.Pause(t.Context(), time.Second))
+		check(t, n.Wipe(t.Context(), tc.wipe...))
+		began := time.Now()
+		check(t, n.Restart(t.Context(), tc.victim))
+		votes := proposes(t, n, tc.victim, began)
+		wait()
+		check(t, results.Complete())
+		blocks := agree(t, n)
+		check(t, chaos.Kept(t.Context(), results.Seen(), n.Clients()...))
+		t.Logf("%s lost its %s: it proposed again %v after its restart began; all nodes have the same %d blocks", tc.victim.Name, tc.name, ms(votes), len(blocks))
+	}
+	check(t, chaos.Once(agree(t, n), all))
+	conserved(t, n, w)
+}
+
+// A node that is killed while it rebuilds what was deleted begins again, as often as it takes.
+func TestNetwork_killedInRebuild(t *testing.T) {
+	n := start(t)
+	w := fund(t, n, 50)
+	list := transfers(t, w, pick(500, 10_000))
+	l := &chaos.Load{Clients: n.Clients(), Transfers: list, PerSecond: perSecond}
+	results, err := l.Run(bounded(t, time.Minute))
+	check(t, err)
+	victim := n.Nodes[3]
+	for round := range pick(3, 10) {
+		before := agree(t, n)
+		check(t, n.Crash(t.Context(), victim))
+		for _, name := range []string{"state.ldb", "index.ldb"} {
+			check(t, os.RemoveAll(victim.Data(name)))
+		}
+		p, err := chaos.StartProcess(binary(t), "run", "--home", victim.Home)
+		check(t, err)
+		check(t, chaos.Pause(t.Context(), time.Duration(20+round*70%400)*time.Millisecond))
+		if e, ended := p.Ended(); ended {
+			t.Errorf("the node ended by itself with code %d: %s", e.Code, lastLines(e.Stderr, 5))
+		}
+		p.Kill()
+		check(t, n.Restart(t.Context(), victim))
+		_, err = chaos.Level(t.Context(), uint64(len(before))+1, 30*time.Second, n.Clients()...)
+		check(t, err)
+		agree(t, n)
+		check(t, w.Conserved(t.Context(), victim.Client))
+		check(t, chaos.Kept(t.Context(), results.Seen(), victim.Client))
+	}
+	check(t, chaos.Once(agree(t, n), list))
+}
