@@ -38,6 +38,7 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 			err = fmt.Errorf("%s: %w", name, err)
 			n.failure.CompareAndSwap(nil, &err)
+			core.cancel() // nothing is signed any more, also while the requests in hand are drained
 			fail(err)
 		})
 	}
@@ -57,9 +58,6 @@ func (n *Node) Run(ctx context.Context) error {
 		for _, s := range stages {
 			s.cancel()
 		}
-	}
-	if n.failure.Load() != nil {
-		core.cancel() // nothing is signed while the requests in hand are drained
 	}
 	n.log.Info("node stops", "height", n.Newest().Height())
 	for _, s := range stages {
