@@ -162,6 +162,9 @@ func (c *certifier) restore(tip uint64) error {
 func (c *certifier) note(r ledger.ExecResult) bool {
 	checkpoint := ledger.IsCheckpoint(r.TimeMs, c.tipTime)
 	c.tipTime = r.TimeMs
+	if r.Height > voteWindow {
+		delete(c.own, r.Height-voteWindow)
+	}
 	if !checkpoint {
 		c.tally.executed(r.Height, nil)
 		return false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -82,10 +83,26 @@ func (c *contents) keep(payloadHash common.Hash, made *content) {
 	c.order = append(c.order, payloadHash)
 	c.bytes += made.bytes
 	for len(c.order) > 1 && (len(c.order) > maxCachedContents || c.bytes > maxCachedBytes) {
-		oldest := c.order[0]
-		c.order = c.order[1:]
-		c.bytes -= c.byHash[oldest].bytes
-		delete(c.byHash, oldest)
+		c.drop(c.order[0])
+	}
+}
+
+// drop forgets a content that is kept. The caller holds mu.
+func (c *contents) drop(payloadHash common.Hash) {
+	c.bytes -= c.byHash[payloadHash].bytes
+	delete(c.byHash, payloadHash)
+	at := slices.Index(c.order, payloadHash)
+	c.order = slices.Delete(c.order, at, at+1)
+}
+
+// executed forgets the contents of blocks that nobody asks for any more.
+func (c *contents) executed(blocks []consensus.FinalBlock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range blocks {
+		if hash := blocks[i].Block.Header.PayloadHash; c.byHash[hash] != nil {
+			c.drop(hash)
+		}
 	}
 }
 

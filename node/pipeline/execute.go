@@ -167,6 +167,7 @@ func (p *Pipeline) afterCommit(driver Driver, group []consensus.FinalBlock, done
 		p.pool.Advance(done[i].block, now)
 	}
 	p.executedUpTo(last.Ordered.Height)
+	p.contents.executed(group)
 	first := done[0].block.Ordered.Height
 	for i := len(group) - 1; i >= 0 && group[i].Block.Header.Height >= first; i-- {
 		if fb := &group[i]; fb.Finalization != nil {

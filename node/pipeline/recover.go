@@ -94,6 +94,11 @@ func (p *Pipeline) resume() error {
 	p.start = tipOf(&fb)
 	p.marks[height] = mark{hash: o.Hash, watermark: pl.Watermark}
 	p.delivered, p.lastTime = height, o.TimeMs
+	parent, err := p.store.Header(height - 1)
+	if err != nil {
+		return fmt.Errorf("reading header %d: %w", height-1, err)
+	}
+	p.demand.delivered(height, o.TimeMs, headerTimeMs(parent))
 	return nil
 }
 

@@ -41,7 +41,7 @@ func newTally(validators, quorum int) *tally {
 
 // wants reports whether a vote could still matter.
 func (t *tally) wants(v *ledger.ExecVote) bool {
-	if v.Height <= t.certified || v.Height > t.tip+voteWindow {
+	if v.Height <= t.certified || v.Height > t.tip+voteWindow || v.Height+voteWindow <= t.tip {
 		return false
 	}
 	_, have := t.votes[v.Height][v.Signer]
@@ -76,18 +76,16 @@ func (t *tally) add(v *ledger.ExecVote) *ledger.ExecCert {
 	return cert
 }
 
-// executed notes that this node has executed up to height; r is set for a checkpoint.
+// executed notes that this node has executed height, the one after tip; r is set for a checkpoint. What is
+// voteWindow below is forgotten: a certificate of a newer block covers it.
 func (t *tally) executed(height uint64, r *ledger.ExecResult) {
 	t.tip = height
 	if r != nil && height > t.certified {
 		t.results[height] = *r
-		if len(t.results) > voteWindow {
-			oldest := height
-			for h := range t.results {
-				oldest = min(oldest, h)
-			}
-			delete(t.results, oldest)
-		}
+	}
+	if height > voteWindow {
+		delete(t.results, height-voteWindow)
+		delete(t.votes, height-voteWindow)
 	}
 }
 
