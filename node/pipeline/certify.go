@@ -71,7 +71,7 @@ type certifier struct {
 	adopting sync.Mutex // one adoption at a time: the store expects one writer of certificates
 	mu       sync.Mutex
 	tally    *tally                      // guarded by mu
-	own      map[uint64]*ledger.ExecVote // guarded by mu; own votes above the certified height
+	own      map[uint64]*ledger.ExecVote // guarded by mu; own votes above the certified height, within voteWindow
 	answered map[int]time.Time           // guarded by mu; per peer, of which the roster bounds the number
 	tipTime  uint64                      // guarded by mu; time of the newest executed block, ms
 }
