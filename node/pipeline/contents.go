@@ -45,6 +45,7 @@ type contents struct {
 	mu     sync.Mutex
 	byHash map[common.Hash]*content // guarded by mu; key: payload hash, which determines everything
 	order  []common.Hash            // guarded by mu; oldest first
+	spent  []common.Hash            // guarded by mu; payloads of the last executed group
 	bytes  int                      // guarded by mu
 }
 
@@ -95,14 +96,19 @@ func (c *contents) drop(payloadHash common.Hash) {
 	c.order = slices.Delete(c.order, at, at+1)
 }
 
-// executed forgets the contents of blocks that nobody asks for any more.
+// executed notes blocks that nobody will ask for, and forgets those of the call before: who listed the
+// unexecuted blocks a moment ago may still want these, and to decode them again would take much longer.
 func (c *contents) executed(blocks []consensus.FinalBlock) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range blocks {
-		if hash := blocks[i].Block.Header.PayloadHash; c.byHash[hash] != nil {
+	for _, hash := range c.spent {
+		if c.byHash[hash] != nil {
 			c.drop(hash)
 		}
+	}
+	c.spent = c.spent[:0]
+	for i := range blocks {
+		c.spent = append(c.spent, blocks[i].Block.Header.PayloadHash)
 	}
 }
 
