@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -65,16 +66,44 @@ func CreateLog(home string, g *ledger.Genesis) error {
 }
 
 // CreateLogAfterLoss makes a journal for a validator whose own is gone. The validator then only follows
-// until it is certain that it votes in no view in which it may have voted before.
+// until it is certain that it votes in no view in which it may have voted before. A crash leaves either no
+// journal or the whole one: an empty journal would let the validator vote at once.
 func CreateLogAfterLoss(home string, g *ledger.Genesis) error {
-	if err := CreateLog(home, g); err != nil {
+	dir := config.WALDir(home)
+	segments, err := filepath.Glob(filepath.Join(dir, "*.wal"))
+	if err != nil {
+		return fmt.Errorf("looking for a safety journal: %w", err)
+	}
+	if len(segments) > 0 {
+		return fmt.Errorf("creating the safety journal: %w in %s", wal.ErrExists, dir)
+	}
+	made := dir + ".new"
+	if err := os.RemoveAll(made); err != nil { // of an attempt that did not end
+		return fmt.Errorf("creating the safety journal: %w", err)
+	}
+	if err := writeAmnesia(made, g); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(dir); err != nil { // it has no segment
+		return fmt.Errorf("creating the safety journal: %w", err)
+	}
+	if err := os.Rename(made, dir); err != nil {
+		return fmt.Errorf("creating the safety journal: %w", err)
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// writeAmnesia makes a journal in dir which says that an earlier one was lost.
+func writeAmnesia(dir string, g *ledger.Genesis) error {
 	hash, err := GenesisHash(g)
 	if err != nil {
 		return err
 	}
-	log, _, err := wal.Open(config.WALDir(home), wal.Options{Network: hash})
+	opts := wal.Options{Network: hash}
+	if err := wal.Create(dir, opts); err != nil {
+		return fmt.Errorf("creating the safety journal: %w", err)
+	}
+	log, _, err := wal.Open(dir, opts)
 	if err != nil {
 		return fmt.Errorf("opening the new safety journal: %w", err)
 	}
@@ -84,6 +113,18 @@ func CreateLogAfterLoss(home string, g *ledger.Genesis) error {
 	}
 	if err = errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("writing the new safety journal: %w", err)
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("syncing %s: %w", path, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("syncing %s: %w", path, err)
 	}
 	return nil
 }
