@@ -1,6 +1,7 @@
 package consensus_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -70,14 +71,7 @@ func TestRuleS3_mayFinalize(t *testing.T) {
 
 func TestRuleS4_mayNotarize(t *testing.T) {
 	covered := func(views ...uint64) func(uint64) bool {
-		return func(x uint64) bool {
-			for _, v := range views {
-				if v == x {
-					return true
-				}
-			}
-			return false
-		}
+		return func(x uint64) bool { return slices.Contains(views, x) }
 	}
 	notarized := func(v uint64, h common.Hash) map[uint64]common.Hash { return map[uint64]common.Hash{v: h} }
 	for name, c := range map[string]struct {

@@ -3,6 +3,7 @@ package consensus_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -89,11 +90,11 @@ func (w *walk) propose(v uint64) {
 // ambiguous for nobody: two notarized blocks of a view would be a violation.
 func (w *walk) knowledge() consensus.Knowledge {
 	k := consensus.Knowledge{FinalHash: genesis, Notarized: map[uint64]common.Hash{}}
-	for i := len(w.blocks) - 1; i >= 0; i-- {
+	for i, top := range slices.Backward(w.blocks) {
 		if w.notarized[i] < w.need {
 			continue
 		}
-		for at := i; at >= 0 && w.s.TermOf(w.blocks[at].header.View) == w.s.TermOf(w.blocks[i].header.View); at = w.blocks[at].parent {
+		for at := i; at >= 0 && w.s.TermOf(w.blocks[at].header.View) == w.s.TermOf(top.header.View); at = w.blocks[at].parent {
 			if _, known := k.Notarized[w.blocks[at].header.View]; !known {
 				k.Notarized[w.blocks[at].header.View] = w.blocks[at].hash
 			}
