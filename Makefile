@@ -29,13 +29,14 @@ CORE := ./consensus/... ./ledger/... ./node/txpool/... ./node/pipeline/...
 
 .PHONY: help
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@bold=; plain=; if [ -t 1 ]; then bold=$$(printf '\033[1m'); plain=$$(printf '\033[0m'); fi; \
+	awk -F ':.*## ' -v b="$$bold" -v p="$$plain" '/^[a-z0-9-]+:.*## /{printf "  %s%-15s%s %s\n", b, $$1, p, $$2}' $(MAKEFILE_LIST)
 
 ## Build and run
 
 .PHONY: build
 build: ## Build bin/tercet.
-	go build -o $(BIN) ./cmd/tercet
+	go build -ldflags "-X main.commit=$(COMMIT)" -o $(BIN) ./cmd/tercet
 
 .PHONY: testnet
 testnet: ## Run a network of NODES=4 validators until Ctrl-C; DIR=… elsewhere than ~/.tercet/testnet.

@@ -22,7 +22,7 @@ var rows = [][]string{
 		"crosschain/relay",
 	},
 	{"node"},
-	{"testframework", "testframework/sim", "testframework/chaos", "testframework/load", "testframework/report"},
+	{"testframework", "testframework/sim", "testframework/chaos", "testframework/clients", "testframework/load", "testframework/report"},
 	{"cmd/tercet", "internal/tidy"},
 }
 
