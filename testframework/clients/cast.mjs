@@ -1,0 +1,107 @@
+// The flows of Foundry's cast.
+import { cast, equal, fails, freshAddress, matches, truthy } from "./lib.mjs";
+
+export async function castFlows(net) {
+  let version;
+  try {
+    version = (await cast("--version")).split("\n")[0].replace(/^cast Version: /, "");
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    return { name: "cast", missing: `none is in the PATH, and package-lock.json has none for ${process.platform}-${process.arch}` };
+  }
+  const rpcUrl = ["--rpc-url", net.url];
+  const alice = net.accounts[3];
+  const bob = net.accounts[9].address;
+  const key = ["--private-key", alice.privateKey];
+  const state = {};
+
+  async function transfer(...args) {
+    const receipt = JSON.parse(await cast("send", ...rpcUrl, ...key, "--json", "--value", "1", ...args, bob));
+    equal(receipt.status, "0x1", "status");
+    equal(BigInt(receipt.effectiveGasPrice), 0n, "price");
+    return receipt;
+  }
+
+  const flows = {
+    async connect() {
+      equal(await cast("chain-id", ...rpcUrl), String(net.chainId), "chain id");
+      truthy(Number(await cast("block-number", ...rpcUrl)) >= 3, "the height is below 3");
+      matches(await cast("client", ...rpcUrl), /^tercet\//, "client version");
+    },
+    async balances() {
+      truthy(BigInt(await cast("balance", ...rpcUrl, alice.address)) > 10n ** 18n, "not funded");
+      equal(await cast("balance", ...rpcUrl, freshAddress()), "0", "balance of nobody");
+      truthy(Number(await cast("balance", ...rpcUrl, "--ether", "--block", "finalized", bob)) >= 10_000, "balance in ether");
+    },
+    "send: default": async () => {
+      state.receipt = await transfer();
+    },
+    "send: legacy": async () => equal((await transfer("--legacy")).type, "0x0", "type"),
+    "send: access list": async () =>
+      equal((await transfer("--access-list", JSON.stringify([{ address: bob, storageKeys: [] }]))).type, "0x2", "type"),
+    "send: 1559": () => transfer("--gas-price", "7", "--priority-gas-price", "1"),
+    "send: no balance, no value": async () => {
+      const [{ private_key: poor }] = JSON.parse(await cast("wallet", "new", "--json"));
+      const receipt = JSON.parse(await cast("send", ...rpcUrl, "--private-key", poor, "--json", bob));
+      equal(receipt.status, "0x1", "status");
+    },
+    "read: block": async () => {
+      const { blockNumber, blockHash, transactionHash } = state.receipt;
+      const block = JSON.parse(await cast("block", ...rpcUrl, "--json", String(BigInt(blockNumber))));
+      equal(block.hash, blockHash, "hash by number");
+      truthy(block.transactions.includes(transactionHash), "the block lacks the transaction");
+      equal(await cast("block", ...rpcUrl, blockHash, "--field", "number"), String(BigInt(blockNumber)), "number by hash");
+      matches(await cast("block", ...rpcUrl), /stateRoot +0x[0-9a-f]{64}/, "newest block");
+      for (const tag of ["safe", "finalized", "earliest", "pending"]) await cast("block", ...rpcUrl, tag);
+      matches(await cast("age", ...rpcUrl), /20\d\d/, "time of the newest block");
+      await fails(() => cast("block", ...rpcUrl, "1000000000"), "a block of the future");
+    },
+    "read: transaction": async () => {
+      const { transactionHash, blockHash } = state.receipt;
+      const tx = JSON.parse(await cast("tx", ...rpcUrl, "--json", transactionHash));
+      equal(tx.blockHash, blockHash, "block hash");
+      matches(await cast("tx", ...rpcUrl, "--raw", transactionHash), /^0x02/, "raw bytes");
+      matches(await cast("receipt", ...rpcUrl, transactionHash), /status +1 \(success\)/, "receipt");
+      equal(await cast("receipt", ...rpcUrl, transactionHash, "blockHash"), blockHash, "a field of the receipt");
+      matches((await fails(() => cast("tx", ...rpcUrl, "0x" + "12".repeat(32)), "an unknown one")).message, /not found/, "message");
+    },
+    nonce: async () => {
+      const nonce = await cast("nonce", ...rpcUrl, alice.address);
+      await transfer();
+      equal(await cast("nonce", ...rpcUrl, alice.address), String(BigInt(nonce) + 1n), "nonce after a transfer");
+    },
+    fees: async () => {
+      equal(await cast("gas-price", ...rpcUrl), "0", "gas price");
+      equal(await cast("base-fee", ...rpcUrl), "0", "base fee");
+      const history = JSON.parse(await cast("rpc", ...rpcUrl, "eth_feeHistory", "0x2", "latest", "[50]"));
+      equal(history.baseFeePerGas.length, 3, "base fees");
+      equal(await cast("estimate", ...rpcUrl, "--from", alice.address, "--value", "1", bob), "21000", "estimate");
+    },
+    "code, call, logs": async () => {
+      equal(await cast("code", ...rpcUrl, bob), "0x", "code");
+      equal(BigInt(await cast("storage", ...rpcUrl, bob, "0")), 0n, "storage");
+      equal(await cast("call", ...rpcUrl, bob, "0x12345678"), "0x", "call");
+      equal(await cast("logs", ...rpcUrl, "--from-block", "0", "--to-block", "latest"), "", "logs");
+    },
+    "send: asynchronous, published": async () => {
+      matches(await cast("send", ...rpcUrl, ...key, "--async", "--value", "1", bob), /^0x[0-9a-f]{64}$/, "hash");
+      const raw = await cast("mktx", ...rpcUrl, ...key, "--value", "1", bob);
+      const receipt = JSON.parse(await cast("publish", ...rpcUrl, raw));
+      equal(receipt.status, "0x1", "status");
+      matches((await fails(() => cast("publish", ...rpcUrl, raw), "the same again")).message, /already known|nonce too low/, "message");
+    },
+    "error: nonce too low": async () =>
+      matches((await fails(() => transfer("--nonce", "0"), "a used nonce")).message, /nonce too low/, "message"),
+    "error: insufficient funds": async () =>
+      matches((await fails(() => cast("send", ...rpcUrl, ...key, "--value", "99999999ether", bob), "more than there is")).message, /insufficient funds/, "message"),
+    "error: contract creation": async () => {
+      const create = (...args) => cast("send", ...rpcUrl, ...key, ...args, "--create", "0x6001600c60003960016000f300");
+      for (const args of [[], ["--gas-limit", "100000"]]) {
+        matches((await fails(() => create(...args), "a creation")).message, /contract creation is not supported yet/, "message");
+      }
+    },
+    "error: unknown method": async () =>
+      matches((await fails(() => cast("rpc", ...rpcUrl, "eth_noSuchMethod"), "no method")).message, /does not exist\/is not available/, "message"),
+  };
+  return { name: "cast", version, flows };
+}

@@ -1,0 +1,177 @@
+// The flows of ethers v6.
+import { Contract, JsonRpcProvider, Transaction, Wallet, formatEther, parseEther, version } from "ethers";
+import { equal, fails, freshAddress, matches, rpc, truthy, until } from "./lib.mjs";
+
+export async function ethersFlows(net) {
+  // Without a cache: blocks are faster than the 250 ms for which ethers reuses its answers.
+  const provider = new JsonRpcProvider(net.url, undefined, { cacheTimeout: -1, pollingInterval: 50 });
+  const alice = new Wallet(net.accounts[1].privateKey, provider);
+  const bob = net.accounts[9].address;
+  const state = {};
+
+  // ethers signs legacy transactions by default here: it takes a base fee of 0 for a chain from before
+  // EIP-1559.
+  async function transfer(request, type = 0) {
+    const before = await provider.getBalance(request.to);
+    const response = await alice.sendTransaction({ value: 1n, ...request });
+    const receipt = await response.wait();
+    equal(receipt.status, 1, "status");
+    equal(receipt.type, type, "type of the receipt");
+    equal(receipt.gasUsed, 21000n + (request.accessList ? 2400n + 1900n : 0n), "gas used");
+    equal(receipt.fee, 0n, "fee");
+    equal(await provider.getBalance(request.to), before + (request.value ?? 1n), "balance of the receiver");
+    return receipt;
+  }
+
+  const flows = {
+    async connect() {
+      equal((await provider.getNetwork()).chainId, BigInt(net.chainId), "chain id");
+      truthy((await provider.getBlockNumber()) >= 3, "the height is below 3");
+    },
+    async balances() {
+      truthy((await provider.getBalance(alice.address)) > parseEther("1"), `${alice.address} is not funded`);
+      equal(formatEther(await provider.getBalance(freshAddress())), "0.0", "balance of nobody");
+      truthy((await provider.getBalance(bob, "finalized")) >= parseEther("10000"), "balance at a tag");
+    },
+    "send: default": async () => {
+      state.receipt = await transfer({ to: bob, value: parseEther("0.5") });
+    },
+    "send: legacy": () => transfer({ to: bob, type: 0 }),
+    "send: access list": () =>
+      transfer({ to: bob, type: 1, accessList: [{ address: bob, storageKeys: ["0x" + "01".repeat(32)] }] }, 1),
+    "send: 1559": () => transfer({ to: bob, type: 2, maxFeePerGas: 7n, maxPriorityFeePerGas: 1n }, 2),
+    "send: no balance, no value": async () => {
+      const poor = Wallet.createRandom().connect(provider);
+      const receipt = await (await poor.sendTransaction({ to: bob, value: 0n })).wait();
+      equal(receipt.status, 1, "status");
+      equal(await provider.getTransactionCount(poor.address), 1, "nonce");
+    },
+    "send: new account": () => transfer({ to: freshAddress(), value: 3n }),
+    "send: ten in a row": async () => {
+      const responses = [];
+      for (let i = 0; i < 10; i++) responses.push(await alice.sendTransaction({ to: bob, value: 1n }));
+      const receipts = await Promise.all(responses.map((r) => r.wait()));
+      equal(receipts.filter((r) => r.status === 1).length, 10, "receipts");
+    },
+    "send: three confirmations": async () => {
+      const response = await alice.sendTransaction({ to: bob, value: 1n });
+      const more = await alice.sendTransaction({ to: bob, value: 1n });
+      await more.wait();
+      const last = await alice.sendTransaction({ to: bob, value: 1n });
+      await last.wait();
+      // Blocks come on demand; the network's heartbeat delivers what is missing.
+      const receipt = await response.wait(3, 20_000);
+      truthy((await receipt.confirmations()) >= 3, "confirmations");
+    },
+    "read: block": async () => {
+      const { blockNumber, blockHash, hash } = state.receipt;
+      const block = await provider.getBlock(blockNumber, true);
+      equal(block.hash, blockHash, "hash by number");
+      truthy(block.prefetchedTransactions.some((t) => t.hash === hash), "the block lacks the transaction");
+      equal((await provider.getBlock(blockHash)).number, blockNumber, "number by hash");
+      for (const tag of ["latest", "safe", "finalized", "pending", "earliest"]) {
+        truthy(await provider.getBlock(tag), `no block ${tag}`);
+      }
+      equal(await provider.getBlock(1_000_000_000), null, "a block of the future");
+    },
+    "read: transaction": async () => {
+      const tx = await provider.getTransaction(state.receipt.hash);
+      equal(tx.from, alice.address, "sender");
+      equal(tx.value, parseEther("0.5"), "value");
+      equal(tx.blockHash, state.receipt.blockHash, "block hash");
+      equal(Transaction.from(tx).hash, tx.hash, "hash of the fields");
+      equal(await provider.getTransaction("0x" + "12".repeat(32)), null, "an unknown transaction");
+      equal(await provider.getTransactionReceipt("0x" + "12".repeat(32)), null, "an unknown receipt");
+    },
+    fees: async () => {
+      const data = await provider.getFeeData();
+      equal(data.gasPrice, 0n, "gas price");
+      equal(data.maxFeePerGas, null, "fee cap, which ethers leaves out for a base fee of 0");
+      equal(await alice.estimateGas({ to: bob, value: 1n }), 21000n, "estimate");
+    },
+    "code, call, logs": async () => {
+      equal(await provider.getCode(bob), "0x", "code");
+      equal(await provider.getStorage(bob, 0), "0x" + "00".repeat(32), "storage");
+      equal(await provider.call({ to: bob, data: "0x12345678" }), "0x", "call");
+      equal((await provider.getLogs({ fromBlock: 0, toBlock: "latest" })).length, 0, "logs");
+      const error = await fails(() => new Contract(bob, ["function f() view returns (uint)"], provider).f(), "call of no contract");
+      equal(error.code, "BAD_DATA", "code of the error");
+    },
+    "watch blocks": async () => {
+      const seen = new Promise((resolve) => provider.once("block", resolve));
+      await provider.getBlockNumber();
+      await transfer({ to: bob });
+      truthy((await seen) > 0, "no block seen");
+    },
+    "watch transaction": async () => {
+      const response = await alice.sendTransaction({ to: bob, value: 1n });
+      const receipt = await new Promise((resolve) => provider.once(response.hash, resolve));
+      equal(receipt.hash, response.hash, "hash");
+    },
+    "error: nonce too low": async () => {
+      const error = await fails(() => alice.sendTransaction({ to: bob, nonce: 0 }), "a used nonce");
+      equal(error.code, "NONCE_EXPIRED", "code");
+    },
+    "error: insufficient funds": async () => {
+      const all = { to: bob, value: parseEther("99999999") };
+      equal((await fails(() => alice.sendTransaction(all), "estimate of more than there is")).code, "INSUFFICIENT_FUNDS", "code of the estimate");
+      const error = await fails(() => alice.sendTransaction({ ...all, gasLimit: 21000 }), "more than there is");
+      equal(error.code, "INSUFFICIENT_FUNDS", "code");
+    },
+    "error: replacement, known": async () => {
+      // Behind a gap, so that the first one stays in the pool.
+      const nonce = (await alice.getNonce("pending")) + 1;
+      const waiting = await alice.sendTransaction({ to: bob, value: 1n, nonce });
+      const error = await fails(() => alice.sendTransaction({ to: bob, value: 2n, nonce }), "a second one");
+      equal(error.code, "REPLACEMENT_UNDERPRICED", "code");
+      const raw = Transaction.from(await provider.getTransaction(waiting.hash)).serialized;
+      matches((await fails(() => provider.broadcastTransaction(raw), "the same again")).message, /already known/, "message");
+      await (await alice.sendTransaction({ to: bob, nonce: nonce - 1 })).wait();
+      equal((await waiting.wait()).status, 1, "status after the gap");
+      const again = await fails(() => provider.broadcastTransaction(raw), "an executed one again");
+      matches(again.message, /already known|nonce too low|nonce has already been used/, "message of an executed one");
+    },
+    "speed up": async () => {
+      const nonce = (await alice.getNonce("pending")) + 1;
+      const old = await alice.sendTransaction({ to: bob, nonce, maxFeePerGas: 10n, maxPriorityFeePerGas: 10n });
+      const better = await alice.sendTransaction({ to: bob, nonce, maxFeePerGas: 20n, maxPriorityFeePerGas: 20n });
+      await (await alice.sendTransaction({ to: bob, nonce: nonce - 1 })).wait();
+      equal((await better.wait()).status, 1, "status of the replacement");
+      equal(await provider.getTransactionReceipt(old.hash), null, "receipt of the replaced one");
+    },
+    "error: contract creation": async () => {
+      const data = "0x6001600c60003960016000f300";
+      const sent = await fails(() => alice.sendTransaction({ data, gasLimit: 100_000 }), "a creation");
+      matches(sent.message, /contract creation is not supported yet/, "message");
+      // ethers keeps the node's words of a failed estimate in info.
+      const estimate = await fails(() => alice.sendTransaction({ data }), "an estimate of a creation");
+      matches(`${estimate.message} ${estimate.info?.error?.message}`, /contract creation is not supported yet/, "message of the estimate");
+    },
+    "error: wrong chain": async () => {
+      const raw = await new Wallet(alice.privateKey).signTransaction({
+        to: bob, type: 2, chainId: 1, nonce: await alice.getNonce(), gasLimit: 21000, maxFeePerGas: 0, maxPriorityFeePerGas: 0,
+      });
+      matches((await fails(() => provider.broadcastTransaction(raw), "another chain's")).message, /chain id/, "message");
+    },
+    "error: unprotected": async () => {
+      const raw = await new Wallet(alice.privateKey).signTransaction({
+        to: bob, type: 0, nonce: await alice.getNonce(), gasLimit: 21000, gasPrice: 0,
+      });
+      const error = await fails(() => provider.broadcastTransaction(raw), "a legacy one without a chain id");
+      equal(error.code, "UNSUPPORTED_OPERATION", "code");
+    },
+    "error: intrinsic gas": async () => {
+      const error = await fails(() => alice.sendTransaction({ to: bob, gasLimit: 20_999 }), "too little gas");
+      matches(error.message, /intrinsic gas too low/, "message");
+    },
+    "error: unknown method": async () => {
+      equal((await fails(() => provider.send("eth_noSuchMethod", []), "no method")).code, "UNSUPPORTED_OPERATION", "code");
+    },
+    "the pool is empty": () =>
+      until("an empty pool", async () => {
+        const { pending, queued } = await rpc(net.url, "txpool_status");
+        return pending === "0x0" && queued === "0x0";
+      }),
+  };
+  return { name: "ethers", version, flows, close: () => provider.destroy() };
+}
