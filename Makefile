@@ -179,3 +179,11 @@ $(TOOLS)/benchstat-%:
 .PHONY: clean
 clean: ## Remove what make built. Networks and node homes stay.
 	rm -rf bin .ci/out
+
+## Real clients
+
+.PHONY: clients-suite
+clients-suite: ## Every flow of ethers, viem and cast against four processes (needs npm).
+	TERCET_CLIENTS=1 go test -count=1 -v ./testframework/clients
+
+clients: clients-suite
