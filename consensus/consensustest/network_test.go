@@ -57,7 +57,7 @@ var regressions = []uint64{129}
 // and then requires that all replicas converge and go on. TERCET_SEEDS sets how
 // many seeds are tried.
 func TestNetwork_seeds(t *testing.T) {
-	seeds := uint64(15)
+	seeds := uint64(12)
 	if env := os.Getenv("TERCET_SEEDS"); env != "" {
 		var err error
 		if seeds, err = strconv.ParseUint(env, 10, 64); err != nil {
