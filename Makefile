@@ -143,6 +143,14 @@ accept-idle: machine ## Idle for 2 minutes: at most 3 % of a core; then final wi
 accept-damage: machine ## Damaged and contested homes: one clear line, nothing lost.
 	$(LONG) 'TestHome_'
 
+.PHONY: accept-wipe
+accept-wipe: machine ## Nodes without blocks or journal, or killed while they rebuild, come back.
+	$(LONG) 'TestNetwork_(wiped|killedInRebuild)$$'
+
+.PHONY: accept-soak
+accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
+	$(LONG) 'TestNetwork_soak$$'
+
 .PHONY: check-short
 check-short: ## The short forms of the promises, with their figures.
 	go test -count=1 -v ./testframework/chaos

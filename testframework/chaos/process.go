@@ -93,14 +93,16 @@ func runningIn(dir string) []int {
 }
 
 // gone reports whether a process has ended and given back its files and ports. The kernel takes away
-// the command line first and the sockets last; a process that only waits to be collected has none.
+// the command line first and the sockets last; of a process that only waits to be collected one thread
+// is left, in state Z.
 func gone(pid int) bool {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return true
 	}
 	_, rest, _ := strings.Cut(string(raw), ") ")
-	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return err != nil || (strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")) && len(threads) <= 1
 }
 
 // awaitGone waits until processes have ended.
