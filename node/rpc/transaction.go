@@ -87,7 +87,7 @@ func (e *ethAPI) SendRawTransaction(ctx context.Context, raw hexutil.Bytes) (com
 		return common.Hash{}, err
 	}
 	about := requestOf(ctx)
-	wait := s.cfg.SendWait > 0 && about.single && !about.nowait && s.cfg.Pool.Count(tx.From()) == 0 &&
+	wait := s.cfg.SendWait > 0 && about.single && !about.nowait && s.isNext(tx) &&
 		s.waiting.Load() < int64(s.cfg.MaxWaiters)
 	if !wait {
 		return tx.Hash(), refused(s.cfg.Chain.Submit(ctx, tx))
@@ -97,6 +97,12 @@ func (e *ethAPI) SendRawTransaction(ctx context.Context, raw hexutil.Bytes) (com
 		err = nil
 	}
 	return tx.Hash(), err
+}
+
+// isNext reports whether the next block may execute a transaction: its sender has nothing else in flight,
+// and no nonce is missing before it.
+func (s *Server) isNext(tx *ledger.Transaction) bool {
+	return s.cfg.Pool.Count(tx.From()) == 0 && s.cfg.State.Account(tx.From()).Nonce == tx.Nonce()
 }
 
 const (

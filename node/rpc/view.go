@@ -19,10 +19,18 @@ type view struct {
 	block  *ledger.Block
 	hash   common.Hash
 	height uint64
+	bytes  int // of the transactions
 }
 
+// newView leaves out what no answer needs: the ordered bytes hold each transaction a second time.
 func newView(b *ledger.Block) *view {
-	return &view{block: b, hash: b.Header.Hash(), height: b.Header.Number.Uint64()}
+	kept := *b
+	kept.Ordered.Payload, kept.Ordered.Data, kept.Ordered.Header = nil, nil, nil
+	v := &view{block: &kept, hash: b.Header.Hash(), height: b.Header.Number.Uint64()}
+	for _, tx := range b.Transactions {
+		v.bytes += tx.Size()
+	}
+	return v
 }
 
 // place is a transaction in an executed block.
@@ -32,9 +40,10 @@ type place struct {
 }
 
 const (
-	// keepTransactions and keepBlocks are how much of the newest chain stays in memory: clients ask for
-	// what has just happened. Some 1 KB per transaction.
+	// keepTransactions, keepBytes and keepBlocks are how much of the newest chain stays in memory: clients
+	// ask for what has just happened. Some 1 KB per transaction beside its bytes.
 	keepTransactions = 16_384
+	keepBytes        = 16 << 20
 	keepBlocks       = 256
 )
 
@@ -48,6 +57,7 @@ type recent struct {
 	txs     map[common.Hash]place
 	waiters map[common.Hash][]chan outcome
 	size    int // transactions and drops in blocks
+	bytes   int // of the transactions in blocks
 }
 
 // outcome is what became of a transaction: a place in a block, or why it was dropped.
@@ -85,8 +95,8 @@ func (r *recent) add(v *view) {
 		}
 		r.wake(d.Hash, outcome{drop: d})
 	}
-	r.size += v.load()
-	for len(r.blocks) > keepBlocks || r.size > keepTransactions && len(r.blocks) > 1 {
+	r.size, r.bytes = r.size+v.load(), r.bytes+v.bytes
+	for len(r.blocks) > keepBlocks || (r.size > keepTransactions || r.bytes > keepBytes) && len(r.blocks) > 1 {
 		r.forget(1)
 	}
 }
@@ -102,7 +112,7 @@ func (r *recent) forget(n int) {
 				delete(r.txs, tx.Hash())
 			}
 		}
-		r.size -= v.load()
+		r.size, r.bytes = r.size-v.load(), r.bytes-v.bytes
 	}
 	clear(r.blocks[:n])
 	r.blocks = r.blocks[n:]
@@ -167,15 +177,19 @@ func (r *recent) transaction(hash common.Hash) (place, bool) {
 	return at, ok
 }
 
-// cachedTransactions bounds the older blocks kept decoded: a block of transactions costs their
-// signatures' recovery to read.
-const cachedTransactions = 8192
+// cachedTransactions and cachedBytes bound the older blocks kept decoded: a block of transactions costs
+// their signatures' recovery to read.
+const (
+	cachedTransactions = 8192
+	cachedBytes        = 16 << 20
+)
 
 // blockCache keeps the older blocks that were asked for last.
 type blockCache struct {
 	mu    sync.Mutex // guards everything below
 	views []*view    // the one used last is the last
 	size  int        // transactions
+	bytes int        // of the transactions
 }
 
 func (c *blockCache) get(height uint64) *view {
@@ -200,9 +214,9 @@ func (c *blockCache) put(v *view) {
 		}
 	}
 	c.views = append(c.views, v)
-	c.size += v.load() + 1
-	for c.size > cachedTransactions && len(c.views) > 1 {
-		c.size -= c.views[0].load() + 1
+	c.size, c.bytes = c.size+v.load()+1, c.bytes+v.bytes
+	for (c.size > cachedTransactions || c.bytes > cachedBytes) && len(c.views) > 1 {
+		c.size, c.bytes = c.size-c.views[0].load()-1, c.bytes-c.views[0].bytes
 		c.views[0] = nil
 		c.views = c.views[1:]
 	}
