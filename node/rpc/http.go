@@ -45,6 +45,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if s.cors(w, r) {
 		return
 	}
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		http.Error(w, "there is no WebSocket endpoint yet: send JSON-RPC in HTTP POST requests to this address", http.StatusNotImplemented)
+		return
+	}
 	if r.Method != http.MethodPost {
 		s.registry.ServeHTTP(w, r) // health checks, and the refusal of other methods
 		return

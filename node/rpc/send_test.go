@@ -81,14 +81,15 @@ func TestServer_sendWait(t *testing.T) {
 	if receipt(first) == "null" {
 		t.Error("no receipt after the wait")
 	}
-	// In a batch, with ?sendwait=0 and behind another transaction of the sender nobody waits: each of
-	// these would take 20 s.
+	// In a batch, with ?sendwait=0, before a missing nonce and behind another transaction of the sender
+	// nobody waits: each of these would take 20 s.
 	call := func(tx *types.Transaction) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_sendRawTransaction","params":["%s"]}`, raw(t, tx))
 	}
 	start := time.Now()
 	for _, tc := range []struct{ path, body string }{
 		{"/", "[" + call(pay(t, alice, 1, 0)) + "]"},
+		{"/", call(pay(t, bob, 2, 0))},
 		{"/?sendwait=0", call(pay(t, bob, 0, 0))},
 		{"/", call(pay(t, alice, 2, 0))},
 	} {
