@@ -71,7 +71,7 @@ type Config struct {
 const (
 	inboxSize     = 1024
 	maxBatch      = 64      // inputs per iteration, hence per sync
-	maxServing    = 4       // range answers in the making
+	maxServing    = 4       // range answers in the making, one per peer
 	maxServeBytes = 4 << 20 // below the sync lane's frame cap
 	maxJudging    = 64      // judgements in the making
 	maxEvidence   = 64
@@ -102,12 +102,12 @@ type Engine struct {
 	mu       sync.Mutex
 	peers    []consensus.Input    // unseen PeerUp and PeerDown, oldest first, at most inboxSize
 	evidence []consensus.Evidence // oldest first, at most maxEvidence
+	serving  map[int]bool         // peers whose range answer is in the making
 
 	// Owned by Run.
 	core     *consensus.Core
 	tasks    sync.WaitGroup
 	judging  chan struct{}
-	serving  chan struct{}
 	prunedAt uint64
 }
 
@@ -125,7 +125,7 @@ func New(cfg Config) (*Engine, error) {
 		},
 		inbox: make(chan consensus.Input, inboxSize), answers: make(chan consensus.Input, maxJudging),
 		poke: make(chan struct{}, 1), done: make(chan struct{}),
-		judging: make(chan struct{}, maxJudging), serving: make(chan struct{}, maxServing),
+		judging: make(chan struct{}, maxJudging), serving: make(map[int]bool),
 	}
 	e.cfg.Core.Recovered = nil
 	s := core.Snapshot()
@@ -379,17 +379,22 @@ func (e *Engine) prune() error {
 // serve answers a range request from the application's store, on its own
 // goroutine; the peer asks again if too many are in the making.
 func (e *Engine) serve(req consensus.RangeRequest) {
-	select {
-	case e.serving <- struct{}{}:
-	default:
+	e.mu.Lock()
+	busy := e.serving[req.Peer] || len(e.serving) >= maxServing
+	if !busy {
+		e.serving[req.Peer] = true
+	}
+	e.mu.Unlock()
+	if busy {
 		return
 	}
 	e.tasks.Go(func() {
-		defer func() { <-e.serving }()
-		r := rangeAnswer(e.cfg.App, req)
-		if r != nil {
+		if r := rangeAnswer(e.cfg.App, req); r != nil {
 			e.cfg.Network.Send(req.Peer, consensus.LaneSync, consensus.EncodeMessage(r))
 		}
+		e.mu.Lock()
+		delete(e.serving, req.Peer)
+		e.mu.Unlock()
 	})
 }
 
