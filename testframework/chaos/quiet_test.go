@@ -39,12 +39,13 @@ func TestNetwork_halfStopped(t *testing.T) {
 	_, err := chaos.Level(t.Context(), before+1, time.Minute, n.Clients()...)
 	check(t, err)
 	level := time.Now()
+	var first time.Time
+	check(t, chaos.Await(bounded(t, time.Minute), 5*time.Millisecond, func() (ok bool, err error) {
+		first, ok = watch.FirstAfter(began)
+		return ok, nil
+	}))
 	unwatch()
 	watched()
-	first, ok := watch.FirstAfter(began)
-	if !ok {
-		t.Fatal("no block was seen")
-	}
 	if d := first.Sub(began); d > limit(5*time.Second) {
 		t.Errorf("the first block came %v after the two were started, at most 5 s are promised", d)
 	}

@@ -51,7 +51,7 @@ func TestNetwork_killedInRebuild(t *testing.T) {
 	results, err := l.Run(bounded(t, time.Minute))
 	check(t, err)
 	victim := n.Nodes[3]
-	for round := range pick(3, 10) {
+	for round := range pick(1, 10) {
 		before := agree(t, n)
 		check(t, n.Crash(t.Context(), victim))
 		for _, name := range []string{"state.ldb", "index.ldb"} {
@@ -59,7 +59,7 @@ func TestNetwork_killedInRebuild(t *testing.T) {
 		}
 		p, err := chaos.StartProcess(binary(t), "run", "--home", victim.Home)
 		check(t, err)
-		check(t, chaos.Pause(t.Context(), time.Duration(20+round*70%400)*time.Millisecond))
+		check(t, chaos.Pause(t.Context(), time.Duration(50+round*70%400)*time.Millisecond))
 		if e, ended := p.Ended(); ended {
 			t.Errorf("the node ended by itself with code %d: %s", e.Code, lastLines(e.Stderr, 5))
 		}
