@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ const (
 	gossipQueue = 16384
 	// repeatInterval is how often pending transactions that nobody ordered are sent again.
 	repeatInterval = 2 * time.Second
+	// repeatBytes bounds one repetition.
+	repeatBytes = 256 << 10
 	// joinDelay is how long after a connection pending transactions are sent again: gossip needs a
 	// moment to know the peer.
 	joinDelay = 250 * time.Millisecond
@@ -187,9 +190,17 @@ func (g *gossip) repeat(before map[common.Hash]struct{}) map[common.Hash]struct{
 	return now
 }
 
-// oldest lists the longest waiting pending transactions, one message of them.
+// oldest lists the longest waiting pending transactions: repeatBytes of them, and at least one, however
+// large and whatever gas they declare. A replica proposes nothing: what it does not repeat is stuck.
 func (g *gossip) oldest() []*ledger.Transaction {
-	return g.pool.Select(gossipBytes, g.genesis.BlockGasLimit, nil)
+	txs := g.pool.Select(p2p.MaxGossip, math.MaxUint64, nil)
+	size := 0
+	for i, tx := range txs {
+		if size += tx.Size(); i > 0 && size > repeatBytes {
+			return txs[:i]
+		}
+	}
+	return txs
 }
 
 func (g *gossip) salt() uint64 { return uint64(g.now().UnixMilli()) }
