@@ -71,6 +71,16 @@ func (n *Node) live() error {
 	return n.store.Err()
 }
 
+// quarantined says why this node's state must not be trusted, nil when it may be.
+func (n *Node) quarantined() error {
+	d := n.pipeline.Divergence()
+	if d == nil {
+		return nil
+	}
+	return fmt.Errorf("block %d was executed differently here (%s) than by a quorum (%s): ask another node, do not trust this one's answers; its log says what to do",
+		d.Height, d.Have.HeaderHash, d.Certified.HeaderHash)
+}
+
 // ready lists why requests should go to another node; none when there is no reason.
 func (n *Node) ready() []metrics.Reason {
 	var reasons []metrics.Reason
@@ -80,9 +90,8 @@ func (n *Node) ready() []metrics.Reason {
 	if err := n.live(); err != nil {
 		add("storage_fault", "a write failed and the node stops: %v; restart it when the disk is well", err)
 	}
-	if d := n.pipeline.Divergence(); d != nil {
-		add("quarantined", "block %d was executed differently here (%s) than by a quorum (%s): do not trust this node's answers; its log says what to do",
-			d.Height, d.Have.HeaderHash, d.Certified.HeaderHash)
+	if err := n.quarantined(); err != nil {
+		add("quarantined", "%v", err)
 	}
 	if have, want := n.connectedValidators(), n.quorumInReach(); have < want {
 		add("peers_missing", "%d of the %d validators that make a quorum are in reach: start the others, or check p2p.peers and the network between them", have, want)

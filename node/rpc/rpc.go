@@ -63,6 +63,9 @@ type Config struct {
 	Pool    *txpool.Pool
 	Chain   Chain
 	Logger  *slog.Logger
+	// Quarantined, when set, says why this node's state must not be trusted, or nil: no state is
+	// answered then.
+	Quarantined func() error
 
 	// Listen is host:port; port 0 picks a free one.
 	Listen string
@@ -117,6 +120,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Quarantined == nil {
+		c.Quarantined = func() error { return nil }
 	}
 	if c.Version == "" {
 		c.Version = "tercet/" + runtime.GOOS + "-" + runtime.GOARCH + "/" + runtime.Version()

@@ -215,6 +215,9 @@ func (t *tercetAPI) certificate(out *proofJSON, height, certified uint64) error 
 }
 
 func (t *tercetAPI) prove(out *proofJSON, height uint64) error {
+	if err := t.s.cfg.Quarantined(); err != nil {
+		return err
+	}
 	proof, err := t.s.cfg.State.Prove(height, ledger.AccountKey(out.Address))
 	if errors.Is(err, state.ErrPruned) {
 		return t.s.pruned(height)

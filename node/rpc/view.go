@@ -327,6 +327,9 @@ func (s *Server) stateHeight(ref *gethrpc.BlockNumberOrHash) (uint64, error) {
 
 // account reads an account after the block at height.
 func (s *Server) account(height uint64, address common.Address) (ledger.Account, error) {
+	if err := s.cfg.Quarantined(); err != nil {
+		return ledger.Account{}, err
+	}
 	a, err := s.cfg.State.AccountAt(height, address)
 	if errors.Is(err, state.ErrPruned) {
 		return a, s.pruned(height)
