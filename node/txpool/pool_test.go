@@ -210,6 +210,17 @@ func TestPool_Select_takesTurns(t *testing.T) {
 	}
 }
 
+func TestPool_Select_passesLargeOnes(t *testing.T) {
+	pool, _ := newPool(t, 81, nil)
+	for from := range 80 {
+		mustAdd(t, pool, sign(t, from, &types.LegacyTx{Gas: 1_000_000, To: &common.Address{1}, Data: make([]byte, 10_000)}))
+	}
+	mustAdd(t, pool, transfer(t, 80, 0))
+	if got := len(pool.Select(8_000, 1<<40, nil)); got != 1 { // as a proposal shrinks while execution lags
+		t.Errorf("%d transactions fit, want the small one behind the large ones", got)
+	}
+}
+
 func TestPool_Advance(t *testing.T) {
 	pool, state := newPool(t, 4, nil)
 	b1 := sign(t, 1, &types.LegacyTx{Nonce: 1, Gas: 21000, To: &common.Address{}, Value: big.NewInt(1e17)})

@@ -12,8 +12,8 @@ const (
 	// txOverhead is what a transaction takes in a block beside its own bytes: its hash in the payload
 	// (33) and a length prefix in the data (4).
 	txOverhead = 37
-	// maxMisfits ends a selection after that many senders whose next transaction is too large for the
-	// room that is left: the block is full for all practical purposes.
+	// maxMisfits ends a selection that has found something after that many senders whose next transaction
+	// is too large for the room that is left: the block is full for all practical purposes.
 	maxMisfits = 64
 )
 
@@ -43,18 +43,22 @@ type budget struct {
 	bytes   int
 	gas     uint64
 	count   int
-	misfits int
+	taken   int
+	misfits int // since the first was taken
 }
 
 // take reports whether the transaction fits, and then counts it.
 func (b *budget) take(tx *ledger.Transaction) bool {
 	if tx.Size()+txOverhead > b.bytes || tx.Gas() > b.gas {
-		b.misfits++
+		if b.taken > 0 {
+			b.misfits++
+		}
 		return false
 	}
 	b.bytes -= tx.Size() + txOverhead
 	b.gas -= tx.Gas()
 	b.count--
+	b.taken++
 	return true
 }
 
