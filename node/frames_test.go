@@ -7,6 +7,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/p2p"
 )
@@ -32,6 +33,9 @@ func TestFrames_largestProposal(t *testing.T) {
 		p.Justify.Nullifications = append(p.Justify.Nullifications, cert)
 	}
 	frame := consensus.EncodeMessage(p)
+	if most := p2p.LaneProposal.MaxFrame(); most > wal.MaxRecordBytes-32 {
+		t.Errorf("a proposal of %d bytes may arrive, and its vote's record may have %d: a failed append ends the node", most, wal.MaxRecordBytes)
+	}
 	if err := p2p.CheckFrame(p2p.LaneProposal, frame); err != nil {
 		t.Errorf("a proposal of %d bytes with a block of %d: %v", len(frame), g.MaxBlockBytes, err)
 	}

@@ -14,9 +14,9 @@ import (
 const (
 	// DefaultSegmentBytes is the size to which a segment is preallocated.
 	DefaultSegmentBytes = 16 << 20
-	// MaxRecordBytes bounds type, epoch, view and data of one record: a
-	// block of 2 MiB with its certificates fits twice.
-	MaxRecordBytes = 4 << 20
+	// MaxRecordBytes bounds type, epoch, view and data of one record: a frame
+	// of a proposal has up to 4 MiB, and no peer may choose one that fails.
+	MaxRecordBytes = 4<<20 + 1<<10
 	// maxGroupBytes bounds what waits in memory for one Sync.
 	maxGroupBytes = 64 << 20
 	// minSegmentBytes keeps a segment larger than its header; small ones
