@@ -71,6 +71,7 @@ type Config struct {
 const (
 	inboxSize     = 1024
 	maxBatch      = 64      // inputs per iteration, hence per sync
+	maxUnsynced   = 8 << 20 // bytes of records per sync, far below what the log takes
 	maxServing    = 4       // range answers in the making, one per peer
 	maxServeBytes = 4 << 20 // below the sync lane's frame cap
 	maxJudging    = 64      // judgements in the making
@@ -281,24 +282,20 @@ func (e *Engine) iterate(inputs []consensus.Input) (time.Duration, error) {
 		inputs = append(inputs, consensus.Tick{})
 	}
 	outputs := make([]*consensus.Output, 0, len(inputs))
-	dirty := false
+	unsynced := 0
 	for _, in := range inputs {
 		step := *e.core.Step(e.now(), in)
 		outputs = append(outputs, &step)
-		if len(step.Record) > 0 {
-			dirty = true
-			if err := e.cfg.Log.Append(step.Record...); err != nil {
-				return 0, fmt.Errorf("appending to the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
-			}
+		var err error
+		if unsynced, err = e.record(step.Record, unsynced); err != nil {
+			return 0, err
 		}
 		if step.Fault != "" {
 			break
 		}
 	}
-	if dirty {
-		if err := e.cfg.Log.Sync(); err != nil {
-			return 0, fmt.Errorf("syncing the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
-		}
+	if err := e.cfg.Log.Sync(); err != nil { // nothing to do when nothing was appended
+		return 0, fmt.Errorf("syncing the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
 	}
 	s := e.core.Snapshot()
 	e.snapshot.Store(&s)
@@ -309,6 +306,23 @@ func (e *Engine) iterate(inputs []consensus.Input) (time.Duration, error) {
 		e.carryOut(out)
 	}
 	return outputs[len(outputs)-1].WakeAt, e.prune()
+}
+
+// record appends records to the log, beside unsynced bytes that wait there, and returns how many wait now.
+// It syncs early when they are many: the log refuses to hold more than some in memory, for good.
+func (e *Engine) record(records []consensus.Record, unsynced int) (int, error) {
+	for i := range records {
+		if unsynced += len(records[i].Data); unsynced > maxUnsynced {
+			if err := e.cfg.Log.Sync(); err != nil {
+				return 0, fmt.Errorf("syncing the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
+			}
+			unsynced = len(records[i].Data)
+		}
+		if err := e.cfg.Log.Append(records[i]); err != nil {
+			return 0, fmt.Errorf("appending to the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
+		}
+	}
+	return unsynced, nil
 }
 
 // carryOut does everything of an output that follows the log.
