@@ -140,9 +140,14 @@ func New(cfg Config) (*Core, error) {
 // recover replays the log: own votes bind again, kept bodies are served again
 // and kept certificates are known again.
 func (c *Core) recover(records []Record) error {
+	floor := uint64(0)
 	for i := range records {
 		r := &records[i]
 		if r.Epoch != c.cfg.Epoch {
+			continue
+		}
+		if r.Type == RecordFloor {
+			floor = max(floor, r.View)
 			continue
 		}
 		if c.rejoin.amnesia && c.rejoin.from == 0 {
@@ -179,6 +184,7 @@ func (c *Core) recover(records []Record) error {
 			return fmt.Errorf("log record %d has the unknown type %d", i, r.Type)
 		}
 	}
+	c.keepAbove(floor)
 	c.out = Output{} // Judge and fetch again in Start, with a driver attached.
 	for _, n := range c.blocks {
 		n.judging = false
@@ -441,6 +447,9 @@ type Snapshot struct {
 	// while that is unknown.
 	Voting    bool
 	VotesFrom uint64
+	// Highest is the final height that at least one honest validator has
+	// stated, or the own one if that is higher.
+	Highest uint64
 	// CatchingUp is set while blocks are requested by range.
 	CatchingUp bool
 }
@@ -449,8 +458,18 @@ type Snapshot struct {
 func (c *Core) Snapshot() Snapshot {
 	return Snapshot{
 		Epoch: c.cfg.Epoch, View: c.view, Leader: c.sched.Leader(c.view), Final: c.fin,
-		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, CatchingUp: c.catchUp.active || c.ranged != nil,
+		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
 	}
+}
+
+// highest believes f+1 validators: one of them is honest.
+func (c *Core) highest() uint64 {
+	claims := make([]uint64, c.cfg.Committee.Size())
+	for i := range claims {
+		claims[i] = c.peers[i].finHeight
+	}
+	slices.Sort(claims)
+	return max(c.fin.Height, claims[len(claims)-1-c.cfg.Committee.Faulty()])
 }
 
 // KeepFrom is the lowest view whose records the log must keep, given the tip

@@ -22,6 +22,10 @@ const (
 	// RecordAmnesia says that votes may have been lost before this log began:
 	// the validator observes until it is safe to vote again.
 	RecordAmnesia RecordType = 4
+	// RecordFloor says that records of views below its own may have been
+	// deleted, because the block store held a tip above them. If the store
+	// has lost that tip since, the votes in between are forgotten.
+	RecordFloor RecordType = 5
 )
 
 func (t RecordType) String() string {
@@ -34,6 +38,8 @@ func (t RecordType) String() string {
 		return "finalize"
 	case RecordAmnesia:
 		return "amnesia"
+	case RecordFloor:
+		return "floor"
 	}
 	return fmt.Sprintf("record(%d)", uint8(t))
 }

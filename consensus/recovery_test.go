@@ -280,3 +280,37 @@ func TestRejoin_withALyingStatus_neverVotesEarlier(t *testing.T) {
 		t.Errorf("votes from view %d", s.VotesFrom)
 	}
 }
+
+// A block store that lost its newest blocks brings the replica back to views
+// whose votes the log has forgotten since.
+func TestRecovery_whenTheStoreIsBehindTheLog_signsNothingForgotten(t *testing.T) {
+	r := newRig(t, 4, 3, 4, 0)
+	log := []consensus.Record{
+		{Type: consensus.RecordFloor, View: 30},
+		{Type: consensus.RecordNullify, View: 41},
+	}
+	r.cfg.Tip.View, r.cfg.Tip.Height, r.cfg.Tip.Hash = 29, 20, common.Hash{29}
+	r.restart(log)
+	if s := r.core.Snapshot(); !s.Voting {
+		t.Errorf("a tip just below the floor forgets nothing, yet it votes from %d", s.VotesFrom)
+	}
+	r.cfg.Tip.View, r.cfg.Tip.Height, r.cfg.Tip.Hash = 12, 9, common.Hash{12}
+	r.restart(log)
+	// The floor lies in the term 29-32, of which the votes before 30 are gone.
+	if s := r.core.Snapshot(); s.Voting || s.VotesFrom != 33 {
+		t.Fatalf("votes from %d, want 33", s.VotesFrom)
+	}
+	r.pass(5 * time.Second)
+	if len(r.log) != len(log) {
+		t.Fatalf("signed %+v below the floor", r.log[len(log):])
+	}
+	r.receive(0, r.cert(consensus.Nullify, 32, common.Hash{}, 0, 1, 2))
+	if !r.core.Snapshot().Voting {
+		t.Error("does not vote above the floor")
+	}
+	// A wiped validator that waits is not freed by a floor.
+	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}, {Type: consensus.RecordFloor, View: 30}})
+	if s := r.core.Snapshot(); s.Voting || s.VotesFrom != 0 {
+		t.Errorf("votes from %d without its log", s.VotesFrom)
+	}
+}

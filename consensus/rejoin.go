@@ -9,6 +9,17 @@ type rejoin struct {
 	from uint64
 }
 
+// keepAbove applies the highest floor of a recovered log. Below it votes may
+// be forgotten; that matters only if the tip, which made them irrelevant, is
+// gone from the block store too. Then this validator votes again from the first
+// term that lies wholly above the floor.
+func (c *Core) keepAbove(floor uint64) {
+	if c.fin.View+1 >= floor || (c.rejoin.amnesia && c.rejoin.from == 0) {
+		return
+	}
+	c.rejoin = rejoin{amnesia: true, from: max(c.rejoin.from, c.sched.Next(floor))}
+}
+
 // rejoinCheck looks at the statuses of the other validators, which all came
 // after this process started. With q of them, no honest one has been more than
 // W+1 views ahead of the highest stated view when the log was lost, so a term

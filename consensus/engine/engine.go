@@ -380,10 +380,14 @@ func (e *Engine) accuse(ev *consensus.Evidence) {
 // hundred views at a time.
 func (e *Engine) prune() error {
 	below := e.core.KeepFrom()
-	if below < e.prunedAt+100 {
-		return nil
+	if below < e.prunedAt+100 || !e.snapshot.Load().Voting {
+		return nil // A validator that waits to vote again keeps the record that says so.
 	}
 	e.prunedAt = below
+	floor := consensus.Record{Type: consensus.RecordFloor, Epoch: e.cfg.Core.Epoch, View: below}
+	if err := errors.Join(e.cfg.Log.Append(floor), e.cfg.Log.Sync()); err != nil {
+		return fmt.Errorf("writing the floor of the consensus log: %w", err)
+	}
 	if err := e.cfg.Log.Prune(e.cfg.Core.Epoch, below); err != nil {
 		return fmt.Errorf("pruning the consensus log: %w", err)
 	}
