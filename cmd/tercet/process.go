@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// startPatience is what the kernel gets to show the command line of a new process.
+	startPatience = 10 * time.Second
 	// stopPatience is what a node gets to finish after SIGTERM: it drains requests
 	// for a few seconds and flushes its state.
 	stopPatience = 20 * time.Second
@@ -53,8 +55,9 @@ func poll(ctx context.Context, interval, patience time.Duration, done func() (bo
 }
 
 // start runs node i in a session of its own, so that neither Ctrl-C nor the end of
-// the terminal reaches it, with its output in its log. The answer tells when and
-// how it ends, for as long as this process lives.
+// the terminal reaches it, with its output in its log. The node is alive when start
+// returns, unless it has ended already. The answer tells when and how it ends, for
+// as long as this process lives.
 func (n *network) start(i int) (<-chan error, error) {
 	node := &n.Nodes[i]
 	log, err := os.OpenFile(logPath(node.Home), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -75,6 +78,12 @@ func (n *network) start(i int) (<-chan error, error) {
 	node.PID = cmd.Process.Pid
 	ended := make(chan error, 1) // from the goroutine, once; one buffered, so that nobody has to listen
 	go func() { ended <- cmd.Wait() }()
+	// A process that has just begun has no command line, by which alive would know it.
+	begun := func() (bool, error) { return n.alive(i) || len(ended) > 0, nil }
+	if err := poll(context.Background(), time.Millisecond, startPatience, begun); err != nil {
+		_ = cmd.Process.Kill() // nobody would find it again
+		return nil, fmt.Errorf("starting %s: its process did not begin: %w", node.Name, err)
+	}
 	return ended, nil
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,8 +135,22 @@ func bringUp(cmd *cobra.Command, dir string, f upFlags) (*network, map[int]<-cha
 	if err := n.installBinary(); err != nil {
 		return nil, nil, err
 	}
+	ends, err := n.startMissing()
+	if err != nil { // the file may name processes that end here: readers check that they are nodes
+		return nil, nil, errors.Join(err, n.stop(context.WithoutCancel(cmd.Context()), slices.Sorted(maps.Keys(ends)), true))
+	}
+	if err := n.awaitReady(cmd.Context(), resumed, f.timeout); err != nil {
+		progress("stopping what was started")
+		err = errors.Join(err, n.stop(context.WithoutCancel(cmd.Context()), slices.Sorted(maps.Keys(ends)), false))
+		return nil, nil, errors.Join(err, n.save())
+	}
+	return n, ends, nil
+}
+
+// startMissing starts the nodes that do not run and saves their pids. The answer
+// holds those that it started, also after an error.
+func (n *network) startMissing() (map[int]<-chan error, error) {
 	ends := map[int]<-chan error{}
-	var started []int
 	for i, node := range n.Nodes {
 		if n.alive(i) {
 			progress("%s runs already", n.describe(i))
@@ -142,20 +158,15 @@ func bringUp(cmd *cobra.Command, dir string, f upFlags) (*network, map[int]<-cha
 		}
 		ended, err := n.start(i)
 		if err != nil {
-			return nil, nil, errors.Join(err, n.stop(context.WithoutCancel(cmd.Context()), started, true))
+			return ends, err
 		}
-		ends[i], started = ended, append(started, i)
+		ends[i] = ended
 		if err := n.save(); err != nil {
-			return nil, nil, err
+			return ends, err
 		}
 		progress("started %s, log in %s", n.describe(i), logPath(node.Home))
 	}
-	if err := n.awaitReady(cmd.Context(), resumed, f.timeout); err != nil {
-		progress("stopping what was started")
-		err = errors.Join(err, n.stop(context.WithoutCancel(cmd.Context()), started, false))
-		return nil, nil, errors.Join(err, n.save())
-	}
-	return n, ends, nil
+	return ends, nil
 }
 
 func openOrCreate(cmd *cobra.Command, dir string, f upFlags) (n *network, resumed bool, err error) {
