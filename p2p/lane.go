@@ -9,10 +9,10 @@ type Lane uint8
 // The lanes, most urgent first.
 const (
 	LaneVote     Lane = iota // votes: what the latency of every block waits for
-	LaneCert                 // certificates, requests for them, status
+	LaneCert                 // certificates and requests for them, status, execution votes
 	LaneProposal             // blocks that are voted on
-	LaneSync                 // answers to peers that catch up
-	LaneBulk                 // everything that may wait
+	LaneSync                 // requests for blocks and their answers
+	LaneBulk                 // everything that may wait; nothing uses it in this version
 )
 
 // Lanes is the number of lanes.
@@ -31,7 +31,7 @@ const Keepalive Lane = 7
 //   - proposal: a block, which a genesis bounds by at most 3 MiB, with the
 //     certificates that justify it.
 //   - sync: a few blocks.
-//   - bulk: a batch of transactions or of execution votes.
+//   - bulk: a batch of small messages.
 func (l Lane) MaxFrame() int {
 	switch l {
 	case LaneVote:
