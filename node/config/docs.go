@@ -27,7 +27,7 @@ var docs = map[string]string{
 	"rpc.hosts":          "Host names by which clients reach this server, beside IP addresses and localhost; \"*\" admits all.\nStops web pages that rebind their own name to this machine.",
 	"rpc.max_body_bytes": "Largest request, in bytes.",
 	"rpc.max_batch":      "Most calls in one batch.",
-	"rpc.max_concurrent": "Most requests served at a time; others are refused with error -32005.",
+	"rpc.max_concurrent": "Most requests served at a time; others wait for up to a second and are then refused with error -32005.",
 	"rpc.send_wait":      "How long a single eth_sendRawTransaction may wait for its transaction to be final, so that clients find\nthe receipt at their first look. 0s: answer at once.",
 
 	"ops":        "Operations: /livez, /readyz, /metrics, /debug/pprof, /loglevel. No authentication: keep it on a private address.",
