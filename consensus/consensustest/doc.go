@@ -9,7 +9,7 @@
 // replica recorded survives a crash exactly up to the last sync. The same
 // calls give the same events in the same order. Byzantine replicas are wrappers
 // of the honest core, named by behaviour: [Equivocator], [Withholder],
-// [Laggard].
+// [Laggard], [Contradictor].
 //
 // [Run] reads the text scripts in testdata and returns a transcript of votes,
 // certificates and commits that tests compare with the committed one.

@@ -31,7 +31,7 @@ import (
 )
 
 // Application is what is ordered for. Implementations: node/pipeline.Pipeline
-// and the doubles in consensus/consensustest.
+// and the double of this package's tests.
 type Application interface {
 	// Build returns a payload with its data for the block after the request's
 	// ancestors, or ok=false when there is nothing to order and the request
@@ -50,7 +50,7 @@ type Application interface {
 }
 
 // Network carries frames to peers. Implementations: the node over p2p/host and
-// the in-memory network of consensus/consensustest.
+// the in-memory network of this package's tests.
 type Network interface {
 	// Send queues a frame for a peer, or for all with [consensus.Everyone].
 	// It never blocks and may drop. The frame must not be modified.

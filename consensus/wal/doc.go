@@ -47,7 +47,6 @@
 //
 // # Source
 //
-// The rules for durable records are in the consensus specification (safety rule
-// S5 and "WAL"); the incidents behind the tests are those of commonware #4275,
+// The rules for durable records are docs/protocol.md (S5 and §9); the incidents behind the tests are those of commonware #4275,
 // Avalanche #328, Radix #243, Telcoin #934 and Gravity.
 package wal

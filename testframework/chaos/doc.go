@@ -1,4 +1,4 @@
-// Package chaos run networks of real processes, break them with signals and damaged files, and check
+// Package chaos runs networks of real processes, breaks them with signals and damaged files, and checks
 // what must hold afterwards.
 //
 // A [Network] is made of the built program alone: "tercet testnet up" starts it, network.json describes
