@@ -82,6 +82,7 @@ func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 // Run serves until ctx ends, then lets requests under way finish for a moment.
 // It returns nil when ctx ended.
 func (s *Server) Run(ctx context.Context) error {
+	s.server.ConnState = closeUnused(ctx)
 	served := make(chan error, 1) // sent to once, by the goroutine below
 	go func() { served <- s.server.Serve(s.listener) }()
 	select {
@@ -98,6 +99,19 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serving the operations listener: %w", err)
 	}
 	return nil
+}
+
+// closeUnused is a ConnState hook that closes, when ctx ends, the connections which
+// have not carried a request: [http.Server.Shutdown] would give each 5 s for its first.
+func closeUnused(ctx context.Context) func(net.Conn, http.ConnState) {
+	var unused sync.Map // net.Conn → func() bool, which lets it live
+	return func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			unused.Store(c, context.AfterFunc(ctx, func() { c.Close() })) // nothing was sent on it
+		} else if keep, found := unused.LoadAndDelete(c); found {
+			keep.(func() bool)()
+		}
+	}
 }
 
 // Close releases the port of a server that was never run.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tercet-chain/tercet/internal/testlog"
 	"github.com/tercet-chain/tercet/node/metrics"
@@ -226,4 +228,21 @@ func TestServer_stopsDuringARequest(t *testing.T) {
 		t.Error(err)
 	}
 	<-finished
+}
+
+func TestServer_stopsWithUnusedConnections(t *testing.T) {
+	o := run(t)
+	unused, err := net.Dial("tcp", strings.TrimPrefix(o.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	o.request(t, http.MethodGet, "/livez", "") // accepted after it
+	begun := time.Now()
+	if err := o.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 1500*time.Millisecond { // Shutdown alone takes 2 s
+		t.Errorf("the server waits %s for a connection that nobody uses", took)
+	}
 }

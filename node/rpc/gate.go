@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,4 +90,17 @@ type limitedConn struct {
 func (c *limitedConn) Close() error {
 	c.once.Do(func() { <-c.free })
 	return c.Conn.Close()
+}
+
+// closeUnused is a ConnState hook that closes, when ctx ends, the connections which have not carried a
+// request: [http.Server.Shutdown] would give each 5 s for its first.
+func closeUnused(ctx context.Context) func(net.Conn, http.ConnState) {
+	var unused sync.Map // net.Conn → func() bool, which lets it live
+	return func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			unused.Store(c, context.AfterFunc(ctx, func() { _ = c.Close() })) // nothing was sent on it
+		} else if keep, found := unused.LoadAndDelete(c); found {
+			keep.(func() bool)()
+		}
+	}
 }

@@ -110,6 +110,8 @@ const (
 	idleTimeout       = 2 * time.Minute
 	// drainTimeout is what requests get to finish when the node stops.
 	drainTimeout = 5 * time.Second
+	// arrival is what the first request of a new connection gets to come in when the node stops.
+	arrival = 100 * time.Millisecond
 	// maxHeaderBytes of an HTTP request.
 	maxHeaderBytes = 64 << 10
 )
@@ -228,6 +230,8 @@ func (s *Server) Run(ctx context.Context) error {
 	// Requests and workers outlive ctx by the time that draining takes.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	accepting, hangUp := context.WithCancel(serving)
+	defer hangUp()
 	server := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -236,6 +240,7 @@ func (s *Server) Run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return serving },
+		ConnState:         closeUnused(accepting),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	var group errgroup.Group
@@ -253,6 +258,8 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-serving.Done(): // the listener broke
 		}
 		close(s.stopping)
+		late := time.AfterFunc(arrival, hangUp)
+		defer late.Stop()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 		defer cancel()
 		if err := server.Shutdown(drain); err != nil {

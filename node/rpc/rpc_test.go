@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -504,4 +505,26 @@ func TestServer_Run_stopsWithWaiters(t *testing.T) {
 		t.Errorf("got %+v, want the timeout", a)
 	}
 	must(t, <-done)
+}
+
+func TestServer_Run_stopsWithUnusedConnections(t *testing.T) {
+	c := newChain(t, nil)
+	server, err := rpc.New(rpc.Config{
+		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Listen: "127.0.0.1:0",
+	})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	unused, err := net.Dial("tcp", server.Addr().String())
+	must(t, err)
+	defer unused.Close()
+	c.url = server.URL()
+	c.result("eth_chainId") // accepted after it
+	cancel()
+	begun := time.Now()
+	must(t, <-done)
+	if took := time.Since(begun); took > 3*time.Second { // Shutdown alone takes 5
+		t.Errorf("the server waits %s for a connection that nobody uses", took)
+	}
 }
