@@ -8,8 +8,9 @@
 // parallel step, and hand over verified messages through a bounded queue: when
 // it is full they wait, which slows that peer's stream and nobody else's
 // memory. One iteration of the loop takes whatever inputs are waiting, steps
-// through them, and then honours [consensus.Output] in its order: append and
-// sync the log once, then send, then ask and deliver. An error of the log ends
+// through them, and then honours [consensus.Output] in its order: append to
+// the log and sync it (once, unless very much waits), then send, then ask and
+// deliver. An error of the log ends
 // the engine for good; nothing is sent after it.
 //
 // The shape, a pure state machine whose outputs carry the driver's ordering

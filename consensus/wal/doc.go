@@ -2,7 +2,8 @@
 //
 // # Model
 //
-// A log is a directory of numbered segments. [WAL.Append] collects records in
+// A log, which operators know as the safety journal, is a directory of numbered
+// segments. [WAL.Append] collects records in
 // memory, [WAL.Sync] makes them durable as one group: one write, one fdatasync.
 // The records of a group survive together or not at all. Whatever goes wrong
 // while writing latches: the log never accepts another record (a validator that

@@ -1,4 +1,4 @@
-// Package clients_test hold the network to what real Ethereum clients expect of it.
+// Package clients_test holds the network to what real Ethereum clients expect of it.
 //
 // The flows are plain JavaScript: ethers, viem and Foundry's cast, in versions that package-lock.json
 // pins, connect to a running network, send every kind of transaction, wait for receipts, read, and make
