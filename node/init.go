@@ -143,14 +143,14 @@ func ReadGenesis(home string) (*ledger.Genesis, error) {
 	path := config.GenesisPath(home)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no genesis file %s: copy there the genesis.json of the network that this node joins", path)
+		return nil, config.Errorf("no genesis file %s: copy there the genesis.json of the network that this node joins", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the genesis: %w", err)
+		return nil, config.Errorf("reading the genesis: %w: let this user read the file", err)
 	}
 	g, err := ledger.ParseGenesis(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, config.Errorf("%s is damaged or is no genesis file (%w): copy there the genesis.json that the other nodes of the network have", path, err)
 	}
 	return g, nil
 }
@@ -176,6 +176,9 @@ func openLog(home string, network common.Hash, opts wal.Options, replica bool) (
 	case errors.As(err, &corrupt):
 		return nil, nil, fmt.Errorf("the safety journal %s is damaged, and this validator might vote twice: "+
 			"check the disk and restore the directory, or move it away and give its content up with \"tercet init --home %s --rejoin\": %w", dir, home, err)
+	case errors.Is(err, wal.ErrNetwork):
+		return nil, nil, fmt.Errorf("the safety journal %s is not of the chain of %s: "+
+			"put back the genesis.json with which this home was made, or make another home for the other chain: %w", dir, config.GenesisPath(home), err)
 	}
 	return nil, nil, fmt.Errorf("opening the safety journal %s: %w", dir, err)
 }

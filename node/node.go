@@ -170,12 +170,12 @@ func (n *Node) keys() (*sig.Key, []byte, error) {
 		}
 		n.validator = i
 		if v.PeerID != "" && p2p.PeerID(v.PeerID) != id {
-			return nil, nil, fmt.Errorf("genesis.json says that validator %s is the peer %s, but the host key of this home is %s: "+
+			return nil, nil, config.Errorf("genesis.json says that validator %s is the peer %s, but the host key of this home is %s: "+
 				"use the host key that the genesis names", v.Address, v.PeerID, id)
 		}
 		return signer, hostKey, nil
 	}
-	return nil, nil, fmt.Errorf("the validator key %s is not in genesis.json: use the key of a genesis validator, or set chain.replica = true in %s",
+	return nil, nil, config.Errorf("the validator key %s is not in genesis.json: use the key of a genesis validator, or set chain.replica = true in %s",
 		signer.Address(), config.FilePath(n.cfg.Home))
 }
 
@@ -211,6 +211,10 @@ func (n *Node) openStore(opts Options) error {
 	n.store, err = store.Open(dir, store.Options{Genesis: n.genesis, Logger: n.log, Wrap: opts.WrapStorage})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("another process uses %s: stop it, or start this node with another --home: %w", dir, err)
+	}
+	if errors.Is(err, store.ErrWrongChain) {
+		return fmt.Errorf("the databases in %s are not of the chain of %s: put back the genesis.json with which this home was made, "+
+			"or make another home for the other chain: %w", dir, config.GenesisPath(n.cfg.Home), err)
 	}
 	if err != nil {
 		return fmt.Errorf("opening the databases in %s: %w", dir, err)

@@ -73,12 +73,25 @@ func TestNew_refuses(t *testing.T) {
 		{"no genesis", func(t *testing.T, home string) { must(t, os.Remove(config.GenesisPath(home))) }, []string{"no genesis file", "copy there"}},
 		{"corrupt genesis", func(t *testing.T, home string) {
 			overwrite(t, config.GenesisPath(home), func(b []byte) []byte { return b[:len(b)/2] })
-		}, []string{"genesis.json", "reading genesis"}},
+		}, []string{"genesis.json is damaged", "unexpected EOF", "copy there"}},
+		{"an unknown field in the genesis", func(t *testing.T, home string) {
+			overwrite(t, config.GenesisPath(home), func(b []byte) []byte {
+				return bytes.Replace(b, []byte(`"chainId"`), []byte(`"colour": 1, "chainId"`), 1)
+			})
+		}, []string{"genesis.json is damaged", "colour", "copy there"}},
 		{"another genesis", func(t *testing.T, home string) {
 			overwrite(t, config.GenesisPath(home), func(b []byte) []byte {
 				return []byte(strings.Replace(string(b), `"termLength": 1,`, `"termLength": 2,`, 1))
 			})
-		}, []string{"genesis"}},
+		}, []string{"the databases in ", "not of the chain of ", "genesis.json", "put back"}},
+		{"another genesis and no databases", func(t *testing.T, home string) {
+			for _, name := range []string{"blocks", "state", "index"} {
+				must(t, os.RemoveAll(filepath.Join(config.DataDir(home), name+".ldb")))
+			}
+			overwrite(t, config.GenesisPath(home), func(b []byte) []byte {
+				return []byte(strings.Replace(string(b), `"termLength": 1,`, `"termLength": 2,`, 1))
+			})
+		}, []string{"the safety journal ", "not of the chain of ", "genesis.json", "put back"}},
 		{"a key outside the genesis", func(t *testing.T, home string) {
 			must(t, os.Remove(config.ValidatorKeyPath(home)))
 			key, err := sig.GenerateKey()

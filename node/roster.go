@@ -30,7 +30,7 @@ func newRoster(g *ledger.Genesis, peers []config.Peer) (*roster, error) {
 	for i, v := range g.Validators {
 		id := p2p.PeerID(v.PeerID)
 		if id == "" && len(g.Validators) > 1 {
-			return nil, fmt.Errorf("genesis.json names no peerId for validator %s: add the one that \"tercet keys show\" prints on that node", v.Address)
+			return nil, config.Errorf("genesis.json names no peerId for validator %s: add the one that \"tercet keys show\" prints on that node", v.Address)
 		}
 		name := configured[id].Name
 		if name == "" {

@@ -52,7 +52,7 @@ It fails (exit code 2) on what run would refuse.`,
 			}
 			settings, err := config.Explain(home, flags)
 			if err != nil {
-				return coded(exitUsage, err)
+				return err
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), settings)

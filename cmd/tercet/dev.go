@@ -73,7 +73,7 @@ func runDev(cmd *cobra.Command, dir string, flags map[string]string) (err error)
 	}
 	cfg, err := config.Load(dir, flags)
 	if err != nil {
-		return coded(exitUsage, err)
+		return err
 	}
 	return runNode(cmd.Context(), cfg, func(ctx context.Context, rpcURL, opsURL string) {
 		var version string

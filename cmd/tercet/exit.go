@@ -8,6 +8,7 @@ import (
 
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/ledger/store"
+	"github.com/tercet-chain/tercet/node/config"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 const exitCodes = `Exit codes:
   0    done; also after a stop that was asked for
   1    failed: the line on standard error says what and what to do
-  2    the command line or the configuration is wrong
+  2    the command line, the configuration, the genesis or a key is wrong
   3    in use: the home directory, the network's directory or a port
   4    not ready: a node did not start, died or did not answer in time
   5    the data directory is missing, damaged, or of another chain or version
@@ -61,12 +62,15 @@ func exitCode(err error) int {
 	var storeCorrupt *store.CorruptError
 	var walCorrupt *wal.CorruptError
 	var gap *store.GapError
+	var mistake *config.Error
 	var op *net.OpError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &c):
 		return c.code
+	case errors.As(err, &mistake):
+		return exitUsage
 	case errors.Is(err, store.ErrLocked), errors.As(err, &op) && errors.Is(err, syscall.EADDRINUSE):
 		return exitInUse
 	case errors.As(err, &storeCorrupt), errors.As(err, &walCorrupt), errors.As(err, &gap),

@@ -154,7 +154,7 @@ func rejoin(home string) error {
 	defer unlock()
 	g, err := node.ReadGenesis(home)
 	if err != nil {
-		return coded(exitUsage, err)
+		return err
 	}
 	if err := node.CreateLogAfterLoss(home, g); err != nil {
 		return err
@@ -173,7 +173,7 @@ func readGivenGenesis(f initFlags) (*ledger.Genesis, error) {
 	}
 	g, err := ledger.ParseGenesis(raw)
 	if err != nil {
-		return nil, usage("%s: %w", f.genesis, err)
+		return nil, usage("%s: %w: check --genesis, or copy the file again from another node", f.genesis, err)
 	}
 	return g, nil
 }

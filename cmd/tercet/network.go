@@ -277,7 +277,7 @@ func (n *network) movePorts(base int) error {
 		}
 		c, err := config.LoadFile(node.Home)
 		if err != nil {
-			return coded(exitUsage, err)
+			return err
 		}
 		configs[i] = c
 	}
@@ -299,7 +299,7 @@ func (n *network) movePorts(base int) error {
 func configuredPorts(home string) (ports, error) {
 	c, err := config.LoadFile(home)
 	if err != nil {
-		return ports{}, coded(exitUsage, err)
+		return ports{}, err
 	}
 	var p ports
 	for _, a := range []struct {

@@ -43,7 +43,7 @@ error, as text on a terminal and as JSON otherwise.`,
 			}
 			cfg, err := config.Load(home, flags)
 			if err != nil {
-				return coded(exitUsage, err)
+				return err
 			}
 			return runNode(cmd.Context(), cfg, nil)
 		},

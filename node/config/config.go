@@ -237,3 +237,15 @@ func oneOf(key, value string, known ...string) error {
 	}
 	return fmt.Errorf("%s = %q is not known: use one of %s", key, value, strings.Join(known, ", "))
 }
+
+// Error is a mistake of the operator: a setting, a genesis or a key with which a node
+// cannot run. Its text is one line that says what to do.
+type Error struct{ err error }
+
+func (e *Error) Error() string { return e.err.Error() }
+
+// Unwrap returns what [Errorf] was given.
+func (e *Error) Unwrap() error { return e.err }
+
+// Errorf makes an [*Error] as [fmt.Errorf] makes an error.
+func Errorf(format string, args ...any) error { return &Error{fmt.Errorf(format, args...)} }

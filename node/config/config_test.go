@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -102,7 +103,8 @@ func TestLoad_mistakes(t *testing.T) {
 		{name: "peer without an id", file: "[[p2p.peers]]\nname = \"a\"\n", want: []string{"p2p.peers[0]", "keys show"}},
 		{name: "peer twice", file: "[[p2p.peers]]\nname=\"a\"\nid=\"x\"\n[[p2p.peers]]\nname=\"b\"\nid=\"x\"\n", want: []string{"p2p.peers[1]", "repeats"}},
 		{name: "level", file: "[log]\nlevel = \"loud\"\n", want: []string{"log.level", "debug, info, warn, error"}},
-		{name: "not TOML", file: "[log\n", want: []string{"reading", "config.toml"}},
+		{name: "not TOML", file: "[rpc]\nmax_batch = 7\n[log\n", want: []string{"config.toml, line 3: this is not TOML: ", "correct it"}},
+		{name: "key twice", file: "[rpc]\nmax_batch = 7\nmax_batch = 7\n", want: []string{"config.toml", "this is not TOML: ", "max_batch", "correct it"}},
 		{name: "value for a section", file: "rpc = 5\n", want: []string{"rpc"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +118,9 @@ func TestLoad_mistakes(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error has several lines: %q", err)
+			}
+			if _, ok := errors.AsType[*config.Error](err); !ok {
+				t.Errorf("%q is not the operator's mistake", err)
 			}
 			for _, w := range tt.want {
 				if !strings.Contains(err.Error(), w) {
@@ -238,8 +243,8 @@ func TestLoadValidatorKey_mistakes(t *testing.T) {
 				}
 			}
 			_, err := config.LoadValidatorKey(home, "")
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want %q", err, tt.want)
+			if _, ok := errors.AsType[*config.Error](err); !ok || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want the mistake %q", err, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "1111") {
 				t.Errorf("the error prints the secret: %v", err)

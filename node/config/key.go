@@ -81,15 +81,15 @@ func LoadValidatorKey(home, passwordFile string) (*sig.Key, error) {
 		}
 		key, err := sig.ParseKeyBytes(secret)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w: restore the file from a backup", path, err)
+			return nil, Errorf("%s: %w: restore the file from a backup", path, err)
 		}
 		if !strings.EqualFold(file.Address, key.Address().Hex()) {
-			return nil, fmt.Errorf("%s: the key belongs to %s, not to the address %s beside it: restore the file from a backup", path, key.Address().Hex(), file.Address)
+			return nil, Errorf("%s: the key belongs to %s, not to the address %s beside it: restore the file from a backup", path, key.Address().Hex(), file.Address)
 		}
 		return key, nil
 	}
 	if passwordFile == "" {
-		return nil, fmt.Errorf("%s is encrypted: set keys.password_file in %s, or %s, to the file with its password", path, FileName, EnvName("keys.password_file"))
+		return nil, Errorf("%s is encrypted: set keys.password_file in %s, or %s, to the file with its password", path, FileName, EnvName("keys.password_file"))
 	}
 	password, err := readPassword(passwordFile)
 	if err != nil {
@@ -97,7 +97,7 @@ func LoadValidatorKey(home, passwordFile string) (*sig.Key, error) {
 	}
 	key, err := keystore.DecryptKey(raw, password)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s with the password in %s: %w", path, passwordFile, err)
+		return nil, Errorf("opening %s with the password in %s: %w: put the password of this key there, or restore the key from its backup", path, passwordFile, err)
 	}
 	return sig.ParseKeyBytes(crypto.FromECDSA(key.PrivateKey))
 }
@@ -111,7 +111,7 @@ func ValidatorIdentity(home string) (address common.Address, encrypted bool, err
 		return common.Address{}, false, err
 	}
 	if !common.IsHexAddress(file.Address) {
-		return common.Address{}, false, fmt.Errorf("%s has no address: restore the file from a backup", path)
+		return common.Address{}, false, Errorf("%s has no address: restore the file from a backup", path)
 	}
 	return common.HexToAddress(file.Address), file.Crypto != nil, nil
 }
@@ -139,10 +139,10 @@ func LoadHostKey(home string) ([]byte, p2p.PeerID, error) {
 	}
 	id, err := host.IDFromKey(secret)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", path, err)
+		return nil, "", Errorf("%s: %w: restore the file from a backup", path, err)
 	}
 	if file.PeerID != string(id) {
-		return nil, "", fmt.Errorf("%s: the key belongs to %s, not to the peerId %s beside it: restore the file from a backup", path, id, file.PeerID)
+		return nil, "", Errorf("%s: the key belongs to %s, not to the peerId %s beside it: restore the file from a backup", path, id, file.PeerID)
 	}
 	return secret, id, nil
 }
@@ -150,7 +150,7 @@ func LoadHostKey(home string) ([]byte, p2p.PeerID, error) {
 func (f *keyFile) secret(path string) ([]byte, error) {
 	secret, err := hex.DecodeString(strings.TrimPrefix(f.PrivateKey, "0x"))
 	if err != nil || len(secret) != 32 { // the cause would print the key
-		return nil, fmt.Errorf("%s: privateKey is not 32 bytes of hex: restore the file from a backup", path)
+		return nil, Errorf("%s: privateKey is not 32 bytes of hex: restore the file from a backup", path)
 	}
 	return secret, nil
 }
@@ -159,24 +159,24 @@ func (f *keyFile) secret(path string) ([]byte, error) {
 func readKey(path string) (*keyFile, []byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("no key file %s: make the keys of a home with \"tercet keys new --home %s\"", path, filepath.Dir(filepath.Dir(path)))
+		return nil, nil, Errorf("no key file %s: make the keys of a home with \"tercet keys new --home %s\"", path, filepath.Dir(filepath.Dir(path)))
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading a key: %w", err)
+		return nil, nil, Errorf("reading a key: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, nil, fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it, and replace the key if others had access", path, info.Mode().Perm())
+		return nil, nil, Errorf("%s can be read by others (mode %04o): chmod 600 it, and replace the key if others had access", path, info.Mode().Perm())
 	}
 	if info.Size() > maxKeyFileBytes {
-		return nil, nil, fmt.Errorf("%s is too large for a key file: restore the file from a backup", path)
+		return nil, nil, Errorf("%s is too large for a key file: restore the file from a backup", path)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading a key: %w", err)
+		return nil, nil, Errorf("reading a key: %w", err)
 	}
 	var file keyFile
 	if err := json.Unmarshal(raw, &file); err != nil { // the cause might print the key
-		return nil, nil, fmt.Errorf("%s is not a JSON key file: restore the file from a backup", path)
+		return nil, nil, Errorf("%s is not a JSON key file: restore the file from a backup", path)
 	}
 	return &file, raw, nil
 }
@@ -184,12 +184,12 @@ func readKey(path string) (*keyFile, []byte, error) {
 func readPassword(path string) (string, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("reading the password file: %w", err)
+		return "", Errorf("reading the password file: %w: check keys.password_file in %s, or --password-file", err, FileName)
 	}
 	line, _, _ := bytes.Cut(raw, []byte("\n"))
 	password := strings.TrimSuffix(string(line), "\r")
 	if password == "" {
-		return "", fmt.Errorf("the first line of the password file %s is empty: write the password there", path)
+		return "", Errorf("the first line of the password file %s is empty: write the password there", path)
 	}
 	return password, nil
 }

@@ -82,18 +82,18 @@ func load(home string, flags map[string]string, environ []string) (*Config, map[
 			continue
 		}
 		if err := v.BindEnv(f.key, EnvName(f.key)); err != nil {
-			return nil, nil, fmt.Errorf("binding %s: %w", EnvName(f.key), err)
+			return nil, nil, Errorf("binding %s: %w", EnvName(f.key), err)
 		}
 		if os.Getenv(EnvName(f.key)) != "" {
 			origin[f.key] = EnvName(f.key)
 		}
 	}
 	if err := v.MergeConfigMap(file.AllSettings()); err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", FilePath(home), err)
+		return nil, nil, Errorf("reading %s: %w", FilePath(home), err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(flags)) {
 		if _, known := origin[key]; !known || key == peersKey {
-			return nil, nil, fmt.Errorf("flag: %w", unknownKey(key))
+			return nil, nil, Errorf("flag: %w", unknownKey(key))
 		}
 		v.Set(key, flags[key])
 		origin[key] = "flag"
@@ -106,7 +106,7 @@ func load(home string, flags map[string]string, environ []string) (*Config, map[
 	if err := c.Validate(); err != nil {
 		key, _, _ := strings.Cut(err.Error(), " ")
 		key, _, _ = strings.Cut(strings.TrimSuffix(key, ":"), "[")
-		return nil, nil, fmt.Errorf("%s: %w", place(home, origin[key]), err)
+		return nil, nil, Errorf("%s: %w", place(home, origin[key]), err)
 	}
 	return c, origin, nil
 }
@@ -119,10 +119,10 @@ func undecodable(home string, err error, v *viper.Viper, origin map[string]strin
 			if f.value.Type() == reflect.TypeFor[time.Duration]() {
 				kind = "a duration such as \"150ms\", \"2s\" or \"1h\""
 			}
-			return fmt.Errorf("%s: %s = %q cannot be read: write %s", place(home, origin[f.key]), f.key, fmt.Sprint(v.Get(f.key)), cmp.Or(kind, "a string"))
+			return Errorf("%s: %s = %q cannot be read: write %s", place(home, origin[f.key]), f.key, fmt.Sprint(v.Get(f.key)), cmp.Or(kind, "a string"))
 		}
 	}
-	return fmt.Errorf("reading the configuration: %s", oneLine(err))
+	return Errorf("reading the configuration: %s", oneLine(err))
 }
 
 // place names the origin of a setting for an error.
@@ -141,14 +141,14 @@ func readFile(home string) (*viper.Viper, error) {
 	file.SetConfigType("toml")
 	if err := file.ReadInConfig(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no %s in %s: create a home with \"tercet init --home %s\" or name another with --home", FileName, home, home)
+			return nil, Errorf("no %s in %s: create a home with \"tercet init --home %s\" or name another with --home", FileName, home, home)
 		}
-		return nil, fmt.Errorf("reading %s: %s", path, oneLine(err))
+		return nil, unreadable(path, err)
 	}
 	known := knownKeys()
 	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
 		if !slices.Contains(known, key) {
-			return nil, fmt.Errorf("%s: %w", path, unknownKey(key))
+			return nil, Errorf("%s: %w", path, unknownKey(key))
 		}
 	}
 	peers, _ := file.Get(peersKey).([]any)
@@ -156,11 +156,25 @@ func readFile(home string) (*viper.Viper, error) {
 		table, _ := p.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(table)) {
 			if !slices.Contains(peerKeys, key) {
-				return nil, fmt.Errorf("%s: unknown key %s[%d].%s: did you mean %q?", path, peersKey, i, key, nearest(key, peerKeys))
+				return nil, Errorf("%s: unknown key %s[%d].%s: did you mean %q?", path, peersKey, i, key, nearest(key, peerKeys))
 			}
 		}
 	}
 	return file, nil
+}
+
+// unreadable says where config.toml is not TOML.
+func unreadable(path string, err error) error {
+	var syntax viper.ConfigParseError
+	if !errors.As(err, &syntax) {
+		return Errorf("reading %s: %w", path, err)
+	}
+	var at interface{ Position() (row, column int) } // the decoder's error
+	if errors.As(err, &at) {
+		row, _ := at.Position()
+		path = fmt.Sprintf("%s, line %d", path, row)
+	}
+	return Errorf("%s: this is not TOML: %s: correct it, as the examples in docs/config.md show", path, oneLine(syntax.Unwrap()))
 }
 
 // checkEnvironment refuses TERCET_SECTION_… variables that no key reads.
@@ -181,7 +195,7 @@ func checkEnvironment(environ []string) error {
 		rest, ours := strings.CutPrefix(name, envPrefix+"_")
 		section, _, _ := strings.Cut(strings.ToLower(rest), "_")
 		if ours && slices.Contains(sections, section) && !slices.Contains(names, name) {
-			return fmt.Errorf("environment: unknown variable %s: did you mean %s? Unset it, or see \"tercet config show\"", name, nearest(name, names))
+			return Errorf("environment: unknown variable %s: did you mean %s? Unset it, or see \"tercet config show\"", name, nearest(name, names))
 		}
 	}
 	return nil
