@@ -224,7 +224,7 @@ func TestLoadValidatorKey_mistakes(t *testing.T) {
 		mode          os.FileMode
 		want          string
 	}{
-		{"missing", "", 0, "tercet keys new --home"},
+		{"missing", "", 0, "restore it from its backup, because a new key is neither in the genesis"},
 		{"readable by others", "{}", 0o644, "chmod 600"},
 		{"not JSON", secret, 0o600, "not a JSON key file"},
 		{"short", `{"address":"0x00","privateKey":"0x1111"}`, 0o600, "not 32 bytes"},

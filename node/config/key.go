@@ -159,7 +159,8 @@ func (f *keyFile) secret(path string) ([]byte, error) {
 func readKey(path string) (*keyFile, []byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, Errorf("no key file %s: make the keys of a home with \"tercet keys new --home %s\"", path, filepath.Dir(filepath.Dir(path)))
+		return nil, nil, Errorf("no key file %s: restore it from its backup, because a new key is neither in the genesis nor in the rosters of the other nodes; "+
+			"for a home that has no place in a network yet, make keys with \"tercet keys new --home %s\"", path, filepath.Dir(filepath.Dir(path)))
 	}
 	if err != nil {
 		return nil, nil, Errorf("reading a key: %w", err)
