@@ -100,7 +100,7 @@ func runUp(cmd *cobra.Command, f upFlags) error {
 	}
 	progress("Ctrl-C stops the network")
 	n.watch(ctx, ends)
-	progress("stopping (Ctrl-C again kills)")
+	progress("stopping all nodes in order (Ctrl-C kills them)")
 	return n.stopAll(context.WithoutCancel(ctx), again)
 }
 
