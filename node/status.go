@@ -19,7 +19,7 @@ func (n *Node) Status() rpc.Status {
 	committee := n.pipeline.Committee()
 	out := rpc.Status{
 		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
-		Syncing: s.CatchingUp, Highest: s.Final.Height, PeerNames: []string{}, Reasons: []string{},
+		Syncing: s.CatchingUp, Highest: s.Highest, PeerNames: []string{}, Reasons: []string{},
 	}
 	if n.validator >= 0 {
 		address := committee.Address(n.validator)

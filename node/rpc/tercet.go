@@ -30,7 +30,8 @@ type Status struct {
 	Roster int `json:"roster"`
 	// PeerNames are the connected ones.
 	PeerNames []string `json:"peerNames"`
-	// Syncing is whether the node catches up with Highest.
+	// Syncing is whether the node catches up with Highest, the newest final height that honest peers
+	// have stated.
 	Syncing bool   `json:"syncing"`
 	Highest uint64 `json:"highest"`
 	// Reasons say why the node is not ready, if it is not.
