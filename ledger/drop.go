@@ -52,8 +52,8 @@ var dropErrors = [...]error{
 // Valid reports whether r is one of the reasons.
 func (r DropReason) Valid() bool { return r > 0 && int(r) < len(dropErrors) }
 
-// Retry reports whether the transaction may execute later and belongs back in the pool: a nonce gap
-// can close. Anything else is evicted.
+// Retry reports whether the transaction may execute later and stays in the pools that hold it: a nonce
+// gap can close. Anything else is evicted.
 func (r DropReason) Retry() bool { return r == DropNonceTooHigh }
 
 // Err is the sentinel error that a pool returns for the same reason; nil for an invalid reason.
