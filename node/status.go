@@ -104,7 +104,7 @@ func (n *Node) ready() []metrics.Reason {
 		add("behind", "execution is at block %d, ordering at %d: wait", height, s.Final.Height)
 	}
 	if n.validator >= 0 && !s.Voting {
-		add("not_voting", "this validator lost its safety journal and follows until it is safe to vote (from view %d; 0 while unknown)", s.VotesFrom)
+		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost, and follows until it is safe to vote (from view %d; 0 while unknown)", s.VotesFrom)
 	}
 	return reasons
 }
