@@ -20,8 +20,8 @@
 // view-change message.
 //
 // Agreement depends only on the rules in rules.go (S1 to S4) and on S5: what a
-// message promises is synced to the write-ahead log before the message leaves
-// the process. [Output] states that obligation field by field.
+// message promises is synced to the write-ahead log (the safety journal, to
+// operators) before the message leaves the process. [Output] states that obligation field by field.
 //
 // The complete protocol, with the argument for its safety, is docs/protocol.md.
 //
