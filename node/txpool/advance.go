@@ -37,16 +37,6 @@ func (p *Pool) Advance(block *ledger.Block, now time.Time) {
 	p.expire(now)
 }
 
-// Reset reads the nonces of all senders again: after the state jumped, as it does after a snapshot.
-func (p *Pool) Reset(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, address := range p.addresses() {
-		p.raise(p.senders[address], p.cfg.State.Account(address).Nonce)
-	}
-	p.expire(now)
-}
-
 // raise removes what the sender's new nonce leaves behind and looks at what comes next.
 func (p *Pool) raise(s *sender, nonce uint64) {
 	p.queued -= s.queued()

@@ -20,22 +20,6 @@ func (p *Pool) Get(hash common.Hash) *ledger.Transaction {
 	return nil
 }
 
-// Resolve returns the transactions in the order of their hashes, nil for each one that the pool does
-// not hold, and how many those are.
-func (p *Pool) Resolve(hashes []common.Hash) (txs []*ledger.Transaction, missing int) {
-	txs = make([]*ledger.Transaction, len(hashes))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, hash := range hashes {
-		if e := p.byHash[hash]; e != nil {
-			txs[i] = e.tx
-		} else {
-			missing++
-		}
-	}
-	return txs, missing
-}
-
 // Nonce is the nonce that a sender's next transaction should use: after its pending ones.
 func (p *Pool) Nonce(address common.Address) uint64 {
 	p.mu.Lock()

@@ -143,19 +143,6 @@ func (p *Pool) Add(tx *ledger.Transaction, now time.Time) error {
 	return p.add(tx, now)
 }
 
-// Reinsert adds transactions that were in blocks that will not be executed, or that were dropped by
-// execution because of a nonce gap and are not in the pool any more. It returns how many the pool holds
-// now; the others are not valid any more, or do not fit.
-func (p *Pool) Reinsert(txs []*ledger.Transaction, now time.Time) int {
-	held := 0
-	for _, tx := range txs {
-		if err := p.Add(tx, now); err == nil || errors.Is(err, ErrAlreadyKnown) {
-			held++
-		}
-	}
-	return held
-}
-
 func (p *Pool) add(tx *ledger.Transaction, now time.Time) error {
 	if _, known := p.byHash[tx.Hash()]; known {
 		return ErrAlreadyKnown
@@ -274,20 +261,9 @@ func (p *Pool) relist(s *sender) {
 }
 
 // expire removes transactions that have waited too long.
-func (p *Pool) expire(now time.Time) int {
-	n := 0
+func (p *Pool) expire(now time.Time) {
 	for e := p.arrival.front(); e != nil && now.Sub(e.since) > p.cfg.Lifetime; e = p.arrival.front() {
 		i, _ := e.owner.search(e.tx.Nonce())
 		p.removeAt(e.owner, i)
-		n++
 	}
-	return n
-}
-
-// Expire removes the transactions that have waited longer than the lifetime and returns their number.
-// [Pool.Add] and [Pool.Advance] do it too.
-func (p *Pool) Expire(now time.Time) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.expire(now)
 }

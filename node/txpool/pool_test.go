@@ -246,9 +246,6 @@ func TestPool_Advance(t *testing.T) {
 	if got, want := all(pool), "a1 d0 d1"; got != want {
 		t.Errorf("got %q, want %q: the gap closed", got, want)
 	}
-	if n := pool.Reinsert([]*ledger.Transaction{bad, gap, transfer(t, 0, 0)}, start); n != 2 {
-		t.Errorf("%d reinserted, want bad and gap", n)
-	}
 }
 
 func TestPool_Advance_sendsToTheBack(t *testing.T) {
@@ -258,17 +255,6 @@ func TestPool_Advance_sendsToTheBack(t *testing.T) {
 	pool.Advance(&ledger.Block{Transactions: []*ledger.Transaction{transfer(t, 0, 0)}}, start)
 	if got, want := all(pool), "b0 c0 a1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestPool_Reset(t *testing.T) {
-	pool, state := newPool(t, 2, nil)
-	mustAdd(t, pool, transfer(t, 0, 0), transfer(t, 0, 1), transfer(t, 1, 0))
-	state[address(0)] = ledger.Account{Nonce: 1, Balance: *uint256.NewInt(1e18)}
-	state[address(1)] = ledger.Account{Nonce: 9, Balance: *uint256.NewInt(1e18)}
-	pool.Reset(start)
-	if got := all(pool); got != "a1" {
-		t.Errorf("got %q, want a1", got)
 	}
 }
 
@@ -317,22 +303,23 @@ func TestPool_limits_bytes(t *testing.T) {
 	}
 }
 
-func TestPool_Expire(t *testing.T) {
+func TestPool_Advance_expires(t *testing.T) {
 	pool, _ := newPool(t, 1, func(c *txpool.Config) { c.Lifetime = time.Minute })
 	mustAdd(t, pool, transfer(t, 0, 0))
 	later := start.Add(40 * time.Second)
 	if err := pool.Add(transfer(t, 0, 1), later); err != nil {
 		t.Fatal(err)
 	}
-	if n := pool.Expire(start.Add(61 * time.Second)); n != 1 {
-		t.Errorf("%d expired, want 1", n)
-	}
+	pool.Advance(&ledger.Block{}, start.Add(61*time.Second))
 	if got := pool.Stats(); got.Pending != 0 || got.Queued != 1 || pool.Ready() {
 		t.Errorf("got %+v, want the later one queued", got)
 	}
-	pool.Expire(later.Add(2 * time.Minute))
-	if got := pool.Stats(); got != (txpool.Stats{}) {
-		t.Errorf("got %+v, want an empty pool", got)
+	a0 := transfer(t, 0, 0)
+	if err := pool.Add(a0, later.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got := pool.Stats(); got != (txpool.Stats{Pending: 1, Senders: 1, Bytes: a0.Size()}) {
+		t.Errorf("got %+v, want the new one alone", got)
 	}
 }
 
@@ -369,9 +356,8 @@ func TestPool_lookups(t *testing.T) {
 	if got := pool.Get(a0.Hash()); got != a0 {
 		t.Errorf("got %v", got)
 	}
-	txs, missing := pool.Resolve([]common.Hash{b1.Hash(), {1}, a0.Hash()})
-	if missing != 1 || txs[0] != b1 || txs[1] != nil || txs[2] != a0 {
-		t.Errorf("got %v, %d missing", txs, missing)
+	if got := pool.Get(common.Hash{1}); got != nil {
+		t.Errorf("got %v for a hash that is not there", got)
 	}
 	if got := pool.ContentFrom(address(1)); len(got.Queued) != 1 || len(got.Pending) != 0 {
 		t.Errorf("got %+v", got)
