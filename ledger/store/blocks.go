@@ -217,15 +217,7 @@ func payloadHashes(o *ledger.Ordered) ([]common.Hash, error) {
 	return p.TxHashes, nil
 }
 
-// RawTransactions returns the canonical bytes of the executed transactions of a block, in order.
-func (s *Store) RawTransactions(height uint64) ([][]byte, error) {
-	b, err := s.parts(height)
-	if err != nil {
-		return nil, err
-	}
-	return b.executed()
-}
-
+// executed returns the canonical bytes of the executed transactions, in order.
 func (b *parts) executed() ([][]byte, error) {
 	raws, err := ledger.DecodeData(b.ordered.Data)
 	if err != nil {
@@ -242,8 +234,7 @@ func (b *parts) executed() ([][]byte, error) {
 	return out, nil
 }
 
-// Block returns an executed block. It recovers the sender of every transaction (40 µs each): who needs
-// only the bytes asks [Store.RawTransactions].
+// Block returns an executed block. It recovers the sender of every transaction (40 µs each).
 func (s *Store) Block(height uint64) (*ledger.Block, error) {
 	b, err := s.parts(height)
 	if err != nil {
