@@ -201,21 +201,6 @@ func (s *State) AccountAt(height uint64, addr common.Address) (ledger.Account, e
 	return s.accounts.get(&addr), nil
 }
 
-// ValueAt returns a copy of the value under a raw key after the block at height, nil when absent, or
-// [ErrPruned] or [ErrFuture]. Safe for concurrent use.
-func (s *State) ValueAt(height uint64, key []byte) ([]byte, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if err := s.readable(height); err != nil {
-		return nil, err
-	}
-	path := ledger.Path(key)
-	if old, found := s.overwritten(height, path); found {
-		return append([]byte(nil), old...), nil
-	}
-	return s.appendValue(nil, &ledger.Change{Path: path, Key: key}), nil
-}
-
 // readable says whether a height can be read; the caller holds mu or treeMu.
 func (s *State) readable(height uint64) error {
 	oldest := s.tip - uint64(len(s.undos)) // each record was made by a block above the first height

@@ -75,13 +75,18 @@ func (h *history) check(t *testing.T, height uint64, keys [][]byte) {
 	}
 	for _, key := range keys {
 		want := h.pairs[height][string(key)]
-		got, err := h.state.ValueAt(height, key)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("value of %q at %d is %x, %v; want %x", key, height, got, err, want)
-		}
 		p, err := h.state.Prove(height, key)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := p.Value(); !bytes.Equal(got, want) {
+			t.Fatalf("value of %q at %d is %x, want %x", key, height, got, want)
+		}
+		if key[0] == 'a' {
+			account, err := h.state.AccountAt(height, common.Address(key[1:]))
+			if got := ledger.EncodeAccount(account); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("account %x at %d is %x, %v; want %x", key[1:], height, got, err, want)
+			}
 		}
 		if err := p.Verify(root, key, want); err != nil {
 			t.Fatalf("proof of %q at %d: %v", key, height, err)
@@ -150,7 +155,7 @@ func TestState_Load_equalsApplying(t *testing.T) {
 	for i := range cs { // what Apply(9) wrote wins
 		for _, c := range benchChanges(60) {
 			if c.Path == cs[i].Path {
-				cs[i].Value, _ = h.state.ValueAt(9, c.Key)
+				cs[i].Value = c.Value
 			}
 		}
 	}
