@@ -27,7 +27,7 @@ var homes = []home{
 	{"github.com/tyler-smith/go-bip39", []string{"cmd/tercet"}},
 	{"github.com/prometheus", []string{"node/metrics"}},
 	{"github.com/rogpeppe/go-internal", []string{"cmd/tercet", "internal/tidy"}},
-	{"golang.org/x/sys", []string{"consensus/wal", "ledger/store", "p2p/host", "node", "cmd/tercet"}},
+	{"golang.org/x/sys", []string{"consensus/wal", "cmd/tercet"}},
 
 	// go-ethereum is a vocabulary, four packages of it, and two tools.
 	{"github.com/ethereum/go-ethereum", nil},
