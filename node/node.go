@@ -366,8 +366,5 @@ func (n *Node) OpsURL() string { return n.ops.URL() }
 // PeerID is this node's libp2p id.
 func (n *Node) PeerID() p2p.PeerID { return n.self }
 
-// PeerAddrs are the bound multiaddrs.
-func (n *Node) PeerAddrs() []string { return n.host.Addrs() }
-
 // GenesisHash is the chain's identity.
 func (n *Node) GenesisHash() common.Hash { return n.pipeline.GenesisHash() }
