@@ -164,7 +164,7 @@ machine: ## Say what the figures below it were measured on.
 .PHONY: bench
 bench: machine ## Run the benchmarks BENCH=. of PKG=./... for BENCHTIME=1s, COUNT=1 times.
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 60m $(PKG) \
-		| grep -Ev '^(\?|ok|PASS|goos|goarch|cpu)' || true
+		| grep -Ev '^(\?|ok|PASS|goos|goarch|cpu)|testlog\.go|^--- BENCH|output truncated' || true
 
 .PHONY: benchstat
 benchstat: $(TOOLS)/benchstat-$(BENCHSTAT_VERSION) ## Compare two files of bench output: make benchstat OLD=a NEW=b.
