@@ -2,6 +2,7 @@ package p2p_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"io"
 	"runtime"
@@ -27,6 +28,28 @@ func pattern(n int, seed byte) []byte {
 		b[i] = byte(i)*3 + byte(i>>8) + seed
 	}
 	return b
+}
+
+func TestAppendChunk_golden(t *testing.T) {
+	long := pattern(p2p.MaxChunk+2, 0)
+	first, sent := p2p.AppendChunk(nil, p2p.LaneSync, long, 0)
+	last, _ := p2p.AppendChunk(nil, p2p.LaneSync, long, sent)
+	vote, _ := p2p.AppendChunk(nil, p2p.LaneVote, []byte{1, 2, 3}, 0)
+	proposal, _ := p2p.AppendChunk(nil, p2p.LaneProposal, []byte{4}, 0)
+	for _, tc := range []struct {
+		name      string
+		got, want string
+	}{
+		{"one chunk of lane 0", hex.EncodeToString(vote), "00000003" + "010203"},
+		{"one chunk of lane 2", hex.EncodeToString(proposal), "20000001" + "04"},
+		{"the first of two", hex.EncodeToString(first), "b0008000" + "00008002" + hex.EncodeToString(long[:p2p.MaxChunk])},
+		{"the last of two", hex.EncodeToString(last), "30000002" + hex.EncodeToString(long[p2p.MaxChunk:])},
+		{"keepalive", hex.EncodeToString(p2p.AppendKeepalive(nil)), "70000000"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s: got %.40s… of %d digits, want %.40s… of %d", tc.name, tc.got, len(tc.got), tc.want, len(tc.want))
+		}
+	}
 }
 
 func TestDecoder_Next_readsWhatWasWritten(t *testing.T) {
