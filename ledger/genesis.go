@@ -36,7 +36,7 @@ const (
 	maxSafeInteger = 1<<53 - 1
 	// minMaxBlockBytes leaves room for a certificate of 1,024 validators beside transactions.
 	minMaxBlockBytes = 256 << 10
-	// maxMaxBlockBytes leaves room for the rest of a 4 MiB record of the consensus log.
+	// maxMaxBlockBytes leaves room for the rest of a 4 MiB record of the safety journal.
 	maxMaxBlockBytes = 3 << 20
 	// certificateRoom is what a block's size limit leaves for everything but one largest transaction.
 	certificateRoom    = 128 << 10
