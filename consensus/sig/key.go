@@ -2,12 +2,10 @@ package sig
 
 import (
 	"crypto/ecdsa"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -39,15 +37,6 @@ func GenerateKey() (*Key, error) {
 		return nil, fmt.Errorf("generating a key: %w", err)
 	}
 	return newKey(k), nil
-}
-
-// ParseKey reads 64 hexadecimal digits, with or without 0x.
-func ParseKey(s string) (*Key, error) {
-	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
-	if err != nil {
-		return nil, ErrKey
-	}
-	return ParseKeyBytes(b)
 }
 
 // ParseKeyBytes reads the 32 bytes of a secret, which it copies.

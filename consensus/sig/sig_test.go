@@ -22,7 +22,7 @@ import (
 
 func key(t testing.TB, s string) *sig.Key {
 	t.Helper()
-	k, err := sig.ParseKey(s)
+	k, err := sig.ParseKeyBytes(common.FromHex(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestKey_knownVectors(t *testing.T) {
 
 func TestKey_doesNotShowItself(t *testing.T) {
 	const secret = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
-	k := key(t, "0x"+secret)
+	k := key(t, secret)
 	var log bytes.Buffer
 	slog.New(slog.NewTextHandler(&log, nil)).Info("text", "key", k, "in", struct{ K *sig.Key }{k})
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("json", "key", k, "in", struct{ K *sig.Key }{k})
@@ -93,15 +93,15 @@ func TestKey_doesNotShowItself(t *testing.T) {
 	if !strings.Contains(log.String(), k.Address().Hex()) {
 		t.Error("the address does not show")
 	}
-	if _, err := sig.ParseKey(secret[:60] + "zzzz"); !errors.Is(err, sig.ErrKey) || strings.Contains(err.Error(), secret[:8]) {
+	if _, err := sig.ParseKeyBytes([]byte(secret)); !errors.Is(err, sig.ErrKey) || strings.Contains(err.Error(), secret[:8]) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestParseKey_refuses(t *testing.T) {
+func TestParseKeyBytes_refuses(t *testing.T) {
 	order := last[:62] + "41"
-	for _, s := range []string{"", "0x", one[2:], one + "00", order, strings.Repeat("f", 64), strings.Repeat("0", 64), "0x0x" + one} {
-		if _, err := sig.ParseKey(s); !errors.Is(err, sig.ErrKey) {
+	for _, s := range []string{"", one[2:], one + "00", order, strings.Repeat("f", 64), strings.Repeat("0", 64)} {
+		if _, err := sig.ParseKeyBytes(common.FromHex(s)); !errors.Is(err, sig.ErrKey) {
 			t.Errorf("%q: got %v", s, err)
 		}
 	}
@@ -168,7 +168,7 @@ func TestSecp256k1_Recover_malleability(t *testing.T) {
 }
 
 func FuzzSecp256k1_Recover(f *testing.F) {
-	k, err := sig.ParseKey(one)
+	k, err := sig.ParseKeyBytes(common.FromHex(one))
 	if err != nil {
 		f.Fatal(err)
 	}
