@@ -26,9 +26,11 @@ const (
 	defaultBlockGasLimit   = 200_000_000
 	defaultTxGasCap        = 50_000_000
 	defaultMaxBlockBytes   = 2 << 20
-	defaultTermLength      = 16
-	defaultWindow          = 4
 	defaultMaxOrderedAhead = 64
+	// The plainest schedule that the protocol allows: the leader changes with each view, and votes never
+	// run ahead of a notarization.
+	defaultTermLength = 1
+	defaultWindow     = 0
 
 	// maxChainID keeps v = 2·chainId+36 of EIP-155 a safe JavaScript integer, as wallets require.
 	maxChainID = 4503599627370476

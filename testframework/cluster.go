@@ -161,8 +161,6 @@ func (c *Cluster) makeHomes() error {
 		alloc = append(alloc, ledger.Allocation{Address: a.Address, Balance: balance})
 	}
 	c.genesis = ledger.DefaultGenesis(ledger.TestnetChainID, validators, alloc, uint64(time.Now().UnixMilli()))
-	// One view per leader and no votes ahead: what the command line's networks run.
-	c.genesis.Consensus.TermLength, c.genesis.Consensus.Window = 1, 0
 	if c.opts.Genesis != nil {
 		c.opts.Genesis(c.genesis)
 	}

@@ -42,11 +42,7 @@ It fails (exit code 2) on what run would refuse.`,
   tercet config show --home ./node --set rpc.listen=127.0.0.1:9000 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, err := homeDir(home)
-			if err != nil {
-				return err
-			}
-			flags, err := parseSet(set)
+			home, flags, err := homeAndSet(home, set)
 			if err != nil {
 				return err
 			}

@@ -57,6 +57,15 @@ func parseSet(set []string) (map[string]string, error) {
 	return flags, nil
 }
 
+// homeAndSet reads the two flags with which a command finds its configuration.
+func homeAndSet(home string, set []string) (dir string, flags map[string]string, err error) {
+	if dir, err = homeDir(home); err != nil {
+		return "", nil, err
+	}
+	flags, err = parseSet(set)
+	return dir, flags, err
+}
+
 // errLocked says that another process holds a lock file.
 var errLocked = errors.New("locked")
 

@@ -18,14 +18,6 @@ import (
 	"github.com/tercet-chain/tercet/node/config"
 )
 
-// Consensus parameters of the genesis files that this program makes: the leader
-// changes with each view and votes never run ahead of a notarization, which is the
-// plainest of the schedules that the protocol allows.
-const (
-	newTermLength = 1
-	newWindow     = 0
-)
-
 type initFlags struct {
 	home, genesis, passwordFile string
 	chainID                     uint64
@@ -236,7 +228,6 @@ func newGenesis(f initFlags, id identity) (*ledger.Genesis, error) {
 // chainOf makes a genesis that begins now, with the parameters of this program.
 func chainOf(chainID uint64, validators []ledger.Validator, alloc []ledger.Allocation) (*ledger.Genesis, error) {
 	g := ledger.DefaultGenesis(chainID, validators, alloc, uint64(time.Now().UnixMilli()))
-	g.Consensus.TermLength, g.Consensus.Window = newTermLength, newWindow
 	return g, coded(exitUsage, g.Validate())
 }
 

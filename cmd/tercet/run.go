@@ -33,11 +33,7 @@ error, as text on a terminal and as JSON otherwise.`,
   tercet run --home ./node --set rpc.listen=127.0.0.1:9000 --set log.level=debug`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, err := homeDir(home)
-			if err != nil {
-				return err
-			}
-			flags, err := parseSet(set)
+			home, flags, err := homeAndSet(home, set)
 			if err != nil {
 				return err
 			}
