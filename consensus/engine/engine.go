@@ -20,9 +20,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,13 +68,11 @@ type Config struct {
 
 // Limits of the queues and of one answer.
 const (
-	inboxSize     = 1024
-	maxBatch      = 64      // inputs per iteration, hence per sync
-	maxUnsynced   = 8 << 20 // bytes of records per sync, far below what the log takes
-	maxServing    = 4       // range answers in the making, one per peer
-	maxServeBytes = 4 << 20 // below the sync lane's frame cap
-	maxJudging    = 64      // judgements in the making
-	maxEvidence   = 64
+	inboxSize   = 1024
+	maxBatch    = 64 // inputs per iteration, hence per sync
+	maxServing  = 4  // range answers in the making, one per peer
+	maxJudging  = 64 // judgements in the making
+	maxEvidence = 64
 )
 
 // Engine runs one Core. Its methods are safe for concurrent use.
@@ -107,20 +103,19 @@ type Engine struct {
 	serving  map[int]bool         // peers whose range answer is in the making
 
 	// Owned by Run.
-	core     *consensus.Core
-	tasks    sync.WaitGroup
-	judging  chan struct{}
-	prunedAt uint64
+	replica *Replica
+	tasks   sync.WaitGroup
+	judging chan struct{}
 }
 
 // New prepares an engine; it starts nothing. The Core's recovery happens here.
 func New(cfg Config) (*Engine, error) {
-	core, err := consensus.New(cfg.Core)
+	replica, err := NewReplica(cfg.Core, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{
-		cfg: cfg, core: core, origin: time.Now(),
+		cfg: cfg, replica: replica, origin: time.Now(),
 		verifier: consensus.Verifier{
 			Scheme: cfg.Scheme, Network: cfg.Core.Network, Epoch: cfg.Core.Epoch,
 			Committee: cfg.Core.Committee, Schedule: cfg.Core.Schedule(),
@@ -130,7 +125,7 @@ func New(cfg Config) (*Engine, error) {
 		judging: make(chan struct{}, maxJudging), serving: make(map[int]bool),
 	}
 	e.cfg.Core.Recovered = nil
-	s := core.Snapshot()
+	s := replica.Snapshot()
 	e.snapshot.Store(&s)
 	return e, nil
 }
@@ -154,8 +149,8 @@ func (e *Engine) Receive(from int, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if v, ok := m.(*consensus.Vote); ok && v.View <= e.snapshot.Load().Final.View {
-		e.enqueue(consensus.Stale{From: from, View: v.View})
+	if view, stale := Stale(m, e.snapshot.Load().Final.View); stale {
+		e.enqueue(consensus.Stale{From: from, View: view})
 		return nil
 	}
 	verified, err := e.verifier.Verify(m)
@@ -282,48 +277,19 @@ func (e *Engine) iterate(inputs []consensus.Input) (time.Duration, error) {
 	if len(inputs) == 0 {
 		inputs = append(inputs, consensus.Tick{})
 	}
-	outputs := make([]*consensus.Output, 0, len(inputs))
-	unsynced := 0
-	for _, in := range inputs {
-		step := *e.core.Step(e.now(), in)
-		outputs = append(outputs, &step)
-		var err error
-		if unsynced, err = e.record(step.Record, unsynced); err != nil {
-			return 0, err
-		}
-		if step.Fault != "" {
-			break
-		}
+	outputs, err := e.replica.Step(e.now, inputs)
+	if err != nil {
+		return 0, err
 	}
-	if err := e.cfg.Log.Sync(); err != nil { // nothing to do when nothing was appended
-		return 0, fmt.Errorf("syncing the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
-	}
-	s := e.core.Snapshot()
+	s := e.replica.Snapshot()
 	e.snapshot.Store(&s)
-	for _, out := range outputs {
-		if out.Fault != "" {
-			return 0, errors.New(out.Fault)
+	for i := range outputs {
+		if outputs[i].Fault != "" {
+			return 0, errors.New(outputs[i].Fault)
 		}
-		e.carryOut(out)
+		e.carryOut(&outputs[i])
 	}
-	return outputs[len(outputs)-1].WakeAt, e.prune()
-}
-
-// record appends records to the log, beside unsynced bytes that wait there, and returns how many wait now.
-// It syncs early when they are many: the log refuses to hold more than some in memory, for good.
-func (e *Engine) record(records []consensus.Record, unsynced int) (int, error) {
-	for i := range records {
-		if unsynced += len(records[i].Data); unsynced > maxUnsynced {
-			if err := e.cfg.Log.Sync(); err != nil {
-				return 0, fmt.Errorf("syncing the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
-			}
-			unsynced = len(records[i].Data)
-		}
-		if err := e.cfg.Log.Append(records[i]); err != nil {
-			return 0, fmt.Errorf("appending to the consensus log: %w; the node stopped voting for good, restart it when the disk is well", err)
-		}
-	}
-	return unsynced, nil
+	return outputs[len(outputs)-1].WakeAt, e.replica.Prune()
 }
 
 // carryOut does everything of an output that follows the log.
@@ -377,24 +343,6 @@ func (e *Engine) accuse(ev *consensus.Evidence) {
 		"validator", e.cfg.Core.Committee.Address(int(ev.A.Signer)), "view", ev.A.View, "kinds", ev.A.Kind.String()+"+"+ev.B.Kind.String())
 }
 
-// prune lets the log drop what lies far enough below the durable tip, a
-// hundred views at a time.
-func (e *Engine) prune() error {
-	below := e.core.KeepFrom()
-	if below < e.prunedAt+100 || !e.snapshot.Load().Voting {
-		return nil // A validator that waits to vote again keeps the record that says so.
-	}
-	e.prunedAt = below
-	floor := consensus.Record{Type: consensus.RecordFloor, Epoch: e.cfg.Core.Epoch, View: below}
-	if err := errors.Join(e.cfg.Log.Append(floor), e.cfg.Log.Sync()); err != nil {
-		return fmt.Errorf("writing the floor of the consensus log: %w", err)
-	}
-	if err := e.cfg.Log.Prune(e.cfg.Core.Epoch, below); err != nil {
-		return fmt.Errorf("pruning the consensus log: %w", err)
-	}
-	return nil
-}
-
 // serve answers a range request from the application's store, on its own
 // goroutine; the peer asks again if too many are in the making.
 func (e *Engine) serve(req consensus.RangeRequest) {
@@ -408,46 +356,11 @@ func (e *Engine) serve(req consensus.RangeRequest) {
 		return
 	}
 	e.tasks.Go(func() {
-		if r := rangeAnswer(e.cfg.App, req); r != nil {
+		if r := RangeAnswer(e.cfg.App.Blocks, req); r != nil {
 			e.cfg.Network.Send(req.Peer, consensus.LaneSync, consensus.EncodeMessage(r))
 		}
 		e.mu.Lock()
 		delete(e.serving, req.Peer)
 		e.mu.Unlock()
 	})
-}
-
-// rangeAnswer reads a range that ends at a block with its own finalization, or
-// continues it with headers up to one. It returns nil when there is nothing
-// to prove a range with.
-func rangeAnswer(app Application, req consensus.RangeRequest) *consensus.BlockResponse {
-	stored := app.Blocks(req.From, int(req.Count), maxServeBytes)
-	r := new(consensus.BlockResponse)
-	for i, b := range slices.Backward(stored) {
-		if b.Finalization != nil {
-			stored, r.Finalization = stored[:i+1], b.Finalization
-			break
-		}
-	}
-	for i := range stored {
-		r.Blocks = append(r.Blocks, stored[i].Block)
-	}
-	next := req.From + uint64(len(stored))
-	for r.Finalization == nil && len(r.Headers) < int(req.Count) && len(stored) > 0 {
-		more := app.Blocks(next, int(req.Count)-len(r.Headers), maxServeBytes)
-		if len(more) == 0 {
-			return nil
-		}
-		for i := range more {
-			r.Headers = append(r.Headers, &more[i].Block.Header)
-			if r.Finalization = more[i].Finalization; r.Finalization != nil {
-				break
-			}
-		}
-		next += uint64(len(more))
-	}
-	if r.Finalization == nil {
-		return nil
-	}
-	return r
 }
