@@ -452,6 +452,9 @@ type Snapshot struct {
 	Highest uint64
 	// CatchingUp is set while blocks are requested by range.
 	CatchingUp bool
+	// HeldViews and HeldBlocks are how many views and blocks above the final
+	// one are in memory.
+	HeldViews, HeldBlocks int
 }
 
 // Snapshot describes the replica after its latest step.
@@ -459,6 +462,7 @@ func (c *Core) Snapshot() Snapshot {
 	return Snapshot{
 		Epoch: c.cfg.Epoch, View: c.view, Leader: c.sched.Leader(c.view), Final: c.fin,
 		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
+		HeldViews: len(c.views), HeldBlocks: len(c.blocks),
 	}
 }
 

@@ -68,6 +68,7 @@ type Files struct {
 	ops     int
 	trace   []string
 	faults  map[int]Fault
+	next    []plannedFault // of the next operations by name
 	sticky  *Fault
 	off     bool
 	names   map[string]*inode // as processes see it
@@ -111,6 +112,21 @@ func (d *Files) FailAt(op int, f Fault) {
 	d.faults[op] = f
 }
 
+// plannedFault happens to the operation of a name that comes after some others.
+type plannedFault struct {
+	op    string
+	after int
+	fault Fault
+}
+
+// FailNext plans a fault for an operation named op ("write", "sync", "syncdir", "create", "rename", …),
+// the first one from here on after having let some pass.
+func (d *Files) FailNext(op string, pass int, f Fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next = append(d.next, plannedFault{op, pass, f})
+}
+
 // Ops returns the names of the operations so far, such as "write" and "sync".
 func (d *Files) Ops() []string {
 	d.mu.Lock()
@@ -127,7 +143,9 @@ func (d *Files) Reboot(mode Retention) *Files {
 	next := NewFiles(d.rng.Uint64())
 	next.dirs = maps.Clone(d.dirs)
 	kept := make(map[*inode]*inode)
-	for name, n := range d.keptNames(mode) {
+	names := d.keptNames(mode)
+	for _, name := range slices.Sorted(maps.Keys(names)) { // chance decides file by file
+		n := names[name]
 		if kept[n] == nil {
 			b := d.keptBytes(n, mode)
 			kept[n] = &inode{cache: b, durable: slices.Clone(b)}
@@ -248,6 +266,9 @@ func (d *Files) begin(op string) *Fault {
 	d.trace = append(d.trace, op)
 	f, ok := d.faults[d.ops]
 	if !ok {
+		f, ok = d.planned(op)
+	}
+	if !ok {
 		return d.sticky
 	}
 	if f.Sticky {
@@ -258,6 +279,23 @@ func (d *Files) begin(op string) *Fault {
 		f.Err = ErrPowerOff
 	}
 	return &f
+}
+
+// planned takes the fault that FailNext left for an operation. The caller holds mu.
+func (d *Files) planned(op string) (Fault, bool) {
+	for i := range d.next {
+		if d.next[i].op != op {
+			continue
+		}
+		if d.next[i].after > 0 {
+			d.next[i].after--
+			return Fault{}, false
+		}
+		f := d.next[i].fault
+		d.next = slices.Delete(d.next, i, i+1)
+		return f, true
+	}
+	return Fault{}, false
 }
 
 // changeNames performs a change of directory entries. On a power failure the

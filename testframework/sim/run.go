@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/testframework/invariant"
+)
+
+// Result is what a run came to.
+type Result struct {
+	// Err is the first violation, nil when every promise held.
+	Err error
+	// At is the virtual time of the violation, or the length of the run.
+	At time.Duration
+	// Hash condenses all events.
+	Hash  string
+	Stats Stats
+	// Recovery is how long after everything healed the first block was final, and all were level.
+	Recovery, Level time.Duration
+	// IdleRate is how many messages all nodes together sent per second of idling.
+	IdleRate float64
+	// Answer is how long the transaction after the idling took until its receipt.
+	Answer time.Duration
+}
+
+// Run runs a scenario to its end or to its first violation. It fails only for a scenario that makes no
+// sense.
+func Run(s *Scenario) (*Result, error) {
+	w, err := New(s)
+	if err != nil {
+		return nil, err
+	}
+	return w.Run(), nil
+}
+
+// Run runs the world once.
+func (w *World) Run() *Result {
+	r := new(Result)
+	w.guard(func() { w.phases(r) })
+	r.Err, r.At, r.Hash, r.Stats = w.err, w.now, w.audit.String(), w.stats
+	r.Stats.Height = w.chains.Height()
+	r.Stats.Transactions = len(w.txs)
+	for i := range w.txs {
+		if w.txs[i].seen != 0 {
+			r.Stats.Receipts++
+		}
+	}
+	return r
+}
+
+// guard turns a panic of the code under test into a violation.
+func (w *World) guard(do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.err = nil
+			w.violate("panic", "%v\n%s", p, debug.Stack())
+		}
+	}()
+	do()
+}
+
+func (w *World) phases(r *Result) {
+	s := w.scenario
+	w.begin()
+	w.advance(s.Faulty)
+	if s.Healed > 0 && w.err == nil {
+		w.converge(r)
+	}
+	if s.Idle > 0 && w.err == nil {
+		w.quiet(r)
+	}
+}
+
+// begin starts all nodes and plans what comes from outside.
+func (w *World) begin() {
+	for _, n := range w.nodes {
+		n.start()
+	}
+	w.plan()
+	w.planWork()
+}
+
+// commitBound is how long a healed network may take to its next block: a timeout for each faulty leader at
+// the longest that Δeff gets, and ten message delays.
+func (w *World) commitBound() time.Duration {
+	f := time.Duration(consensus.Faulty(w.scenario.Validators))
+	d := w.scenario.Timing.Delta
+	return (f+1)*3*d*81/16 + 10*d + reconnectWithin + w.scenario.Timing.MaxIdle + 2*slowSync
+}
+
+// converge is the second phase: after everything healed the chain goes on, all correct nodes get level, all
+// validators vote again, and every transaction that a correct node took is executed.
+func (w *World) converge(r *Result) {
+	healed, end := w.now, w.now+w.scenario.Healed
+	due := len(w.txs)
+	w.heal()
+	w.rate = max(w.rate, w.scenario.Work.Rate)
+	w.setRate(max(w.rate, 1))
+	before := w.chains.Height()
+	for w.err == nil && w.chains.Height() == before && w.now < healed+w.commitBound() {
+		w.advance(w.now + 10*time.Millisecond)
+	}
+	if w.err == nil && w.chains.Height() == before {
+		w.violate("liveness", "no block within %v after everything healed: %s", w.commitBound(), w.standings())
+	}
+	r.Recovery = w.now - healed
+	for w.err == nil && w.now < end {
+		w.advance(w.now + 100*time.Millisecond)
+		if r.Level == 0 && w.unlevel(due) == "" {
+			r.Level = w.now - healed
+		}
+	}
+	if why := w.unlevel(due); w.err == nil && why != "" {
+		w.violate("convergence", "%v after everything healed %s: %s", w.now-healed, why, w.standings())
+	}
+}
+
+// slack is how many blocks apart correct nodes may be while blocks are on their way.
+const slack = 64
+
+// unlevel says why the network is not as it was before the faults, and nothing when it is.
+func (w *World) unlevel(due int) string {
+	top := w.chains.Height()
+	for _, n := range w.nodes {
+		switch {
+		case n.liar != nil:
+		case !n.up:
+			return fmt.Sprintf("node %d is down", n.index)
+		case len(n.app.store)+slack < int(top):
+			return fmt.Sprintf("node %d is at height %d of %d", n.index, len(n.app.store), top)
+		case n.validator() && !n.voting:
+			return fmt.Sprintf("validator %d does not vote", n.index)
+		}
+	}
+	for tx := range w.txs[:due] {
+		t := &w.txs[tx]
+		if t.seen == 0 && w.keeps(tx) {
+			return fmt.Sprintf("transaction %d, sent at %v to node %d, is not executed", tx, t.at, t.node)
+		}
+	}
+	return ""
+}
+
+// keeps reports whether a correct node still holds a transaction: pools are in memory.
+func (w *World) keeps(tx int) bool {
+	for _, n := range w.nodes {
+		if n.liar == nil && n.up && n.app.known[uint64(tx)] {
+			return true
+		}
+	}
+	return false
+}
+
+// Limits of an idle network.
+const (
+	settleTime = 3 * time.Second
+	idleTime   = 5 * time.Second
+	// idleMessages is how many messages per second and ordered pair of nodes an idle network may
+	// send: statuses, and heartbeat blocks.
+	idleMessages = 20.0
+)
+
+// quiet is the third phase: without work the network is nearly silent, and then answers at once.
+func (w *World) quiet(r *Result) {
+	w.rate, w.always = 0, false
+	for _, n := range w.nodes {
+		n.demand()
+		n.iterate()
+	}
+	w.advance(w.now + settleTime)
+	sent := w.stats.Sent
+	w.advance(w.now + w.scenario.Idle)
+	if w.err != nil {
+		return
+	}
+	r.IdleRate = float64(w.stats.Sent-sent) / w.scenario.Idle.Seconds()
+	pairs := len(w.nodes) * (len(w.nodes) - 1)
+	if len(w.scenario.Liars) == 0 && r.IdleRate > idleMessages*float64(pairs) {
+		w.violate("idle traffic", "%.0f messages per second between %d idle nodes", r.IdleRate, len(w.nodes))
+		return
+	}
+	asked, tx := w.now, len(w.txs)
+	for i := range w.nodes {
+		if w.submit(i); len(w.txs) > tx {
+			break
+		}
+	}
+	bound := w.answerBound()
+	for w.err == nil && w.txs[tx].seen == 0 && w.now < asked+bound {
+		w.advance(w.now + time.Millisecond)
+	}
+	r.Answer = w.now - asked
+	if w.err == nil && w.txs[tx].seen == 0 {
+		w.violate("idle answer", "a transaction to an idle network is not executed after %v: %s", bound, w.standings())
+	}
+}
+
+// answerBound is how long the first transaction after idling may take: with liars, a timeout each.
+func (w *World) answerBound() time.Duration {
+	if len(w.scenario.Liars) > 0 {
+		return w.commitBound()
+	}
+	return time.Second + 10*w.scenario.Network.MaxLatency + 10*w.scenario.Disk.Execute
+}
+
+// standings says where every node is.
+func (w *World) standings() string {
+	text := ""
+	for _, n := range w.nodes {
+		if text != "" {
+			text += "; "
+		}
+		if !n.up {
+			text += fmt.Sprintf("n%d down at height %d", n.index, len(n.app.store))
+			continue
+		}
+		s := n.replica.Snapshot()
+		text += fmt.Sprintf("n%d view %d final %d (view %d) stored %d voting %v from %d", n.index, s.View, s.Final.Height, s.Final.View, len(n.app.store), s.Voting, s.VotesFrom)
+		if n.liar != nil {
+			text += " liar"
+		}
+	}
+	return text
+}
+
+// Rule is the promise that a result broke, "" for none.
+func (r *Result) Rule() string {
+	if v, ok := r.Err.(*invariant.Violation); ok { //nolint:errorlint // never wrapped
+		return v.Rule
+	}
+	return ""
+}
