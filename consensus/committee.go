@@ -8,6 +8,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // maxCommittee bounds the number of validators, so that bitmaps and vote
@@ -21,7 +23,12 @@ func Faulty(n int) int { return (n - 1) / 3 }
 // Quorum is q = ceil((n+f+1)/2), the votes that make a certificate among n
 // validators. Two quorums share an honest validator (2q-n > f) and the honest
 // ones alone reach it (q <= n-f). It is not 2f+1: that is unsafe unless n=3f+1.
-func Quorum(n int) int { return (n + Faulty(n) + 2) / 2 }
+func Quorum(n int) int {
+	if mutant.On(mutant.QuorumTwoFPlusOne) {
+		return 2*Faulty(n) + 1
+	}
+	return (n + Faulty(n) + 2) / 2
+}
 
 // Committee is an immutable set of validators, ordered by address; a
 // validator's position in that order is its index. Safe for concurrent use.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // Core is one replica of the protocol in one epoch. It is not safe for
@@ -143,7 +145,7 @@ func (c *Core) recover(records []Record) error {
 	floor := uint64(0)
 	for i := range records {
 		r := &records[i]
-		if r.Epoch != c.cfg.Epoch {
+		if r.Epoch != c.cfg.Epoch || (r.Type == RecordFinalize && mutant.On(mutant.RecoveryForgetsFinalize)) {
 			continue
 		}
 		if r.Type == RecordFloor {
@@ -155,7 +157,7 @@ func (c *Core) recover(records []Record) error {
 		}
 		switch r.Type {
 		case RecordAmnesia:
-			c.rejoin = rejoin{amnesia: true}
+			c.rejoin = rejoin{amnesia: !mutant.On(mutant.AmnesiaIgnored)}
 		case RecordNullify:
 			c.own.nullified(r.View)
 		case RecordNotarize:
@@ -167,7 +169,7 @@ func (c *Core) recover(records []Record) error {
 			if c.self >= 0 && c.sched.Leader(r.View) == c.self {
 				c.lastProposed = max(c.lastProposed, r.View)
 			}
-			if r.View > c.fin.View {
+			if r.View > c.fin.View && !mutant.On(mutant.NoBodiesInLog) {
 				c.viewAt(r.View).proposal = p
 				c.insert(-1, p.hash, &p.Block, p)
 			}
@@ -177,7 +179,7 @@ func (c *Core) recover(records []Record) error {
 				return fmt.Errorf("log record %d: %w", i, err)
 			}
 			c.own.finalized(r.View, cert.Hash)
-			if r.View > c.fin.View {
+			if r.View > c.fin.View && !mutant.On(mutant.KeptCertificateNotReingested) {
 				c.onCert(cert)
 			}
 		default:
@@ -247,6 +249,9 @@ func (c *Core) start() {
 // recount puts the recovered own votes into the tallies that they were in
 // before the restart.
 func (c *Core) recount() {
+	if mutant.On(mutant.RestartDoesNotCountOwn) {
+		return
+	}
 	for _, v := range c.ownViews() {
 		if hash, ok := c.own.voted[v]; ok {
 			c.count(c.sign(Notarize, v, hash))
@@ -369,6 +374,9 @@ func (c *Core) viewAt(v uint64) *viewState {
 
 // horizon is the highest view whose votes and proposals are kept.
 func (c *Core) horizon() uint64 {
+	if mutant.On(mutant.HorizonUnbounded) {
+		return maxView
+	}
 	return max(c.view+c.cfg.Window+1, c.sched.Next(c.view))
 }
 
@@ -399,7 +407,9 @@ func (c *Core) notarizedAt(v uint64) (common.Hash, bool) {
 	return s.inotar, true
 }
 
-func (c *Core) coveredAt(x uint64) bool { return c.covering(x) != nil }
+func (c *Core) coveredAt(x uint64) bool {
+	return c.covering(x) != nil || (mutant.On(mutant.CoverByOwnNullify) && c.own.gaveUp(x))
+}
 
 // covering returns a nullification that covers view x, or nil.
 func (c *Core) covering(x uint64) *Cert {
@@ -479,5 +489,8 @@ func (c *Core) highest() uint64 {
 // KeepFrom is the lowest view whose records the log must keep, given the tip
 // that the driver last reported as [Executed].
 func (c *Core) KeepFrom() uint64 {
+	if mutant.On(mutant.PruneAboveDurable) {
+		return c.fin.View
+	}
 	return c.execTip.View - min(c.execTip.View, 2*c.sched.Term)
 }

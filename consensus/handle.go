@@ -2,6 +2,8 @@ package consensus
 
 import (
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // This file handles what peers send: proposals, votes and certificates.
@@ -59,13 +61,16 @@ func (c *Core) onProposal(from int, p *Proposal) {
 	}
 	s := c.viewAt(v)
 	switch {
-	case s.proposal == nil:
+	case s.proposal == nil, s.proposal.hash != p.hash && mutant.On(mutant.VoteTwice):
 		s.proposal = p
 		c.insert(from, p.hash, &p.Block, p)
 		if _, _, _, _, known := c.parent(&p.Block.Header); !known {
 			c.fetchParent(&p.Block.Header, from)
 		}
 	case s.proposal.hash != p.hash:
+		if mutant.On(mutant.SecondProposalPanics) {
+			panic("consensus: two proposals of one view")
+		}
 		s.equivocated = true
 	}
 	c.onVote(from, &p.LeaderVote)
@@ -105,7 +110,7 @@ func (c *Core) onVote(from int, v *Vote) {
 // checkOwn stops a node whose key also signs elsewhere: a valid own vote that
 // the log does not know can have no other source.
 func (c *Core) checkOwn(v *Vote) {
-	if c.rejoin.amnesia || v.View <= c.fin.View {
+	if c.rejoin.amnesia || v.View <= c.fin.View || mutant.On(mutant.ForeignOwnVoteIgnored) {
 		return
 	}
 	known := false
@@ -134,7 +139,10 @@ func (c *Core) count(v *Vote) {
 		if first.Hash != v.Hash {
 			c.accuse(s, first, v)
 		}
-		return
+		if first.Hash != v.Hash || !mutant.On(mutant.SignerCountedTwice) {
+			return
+		}
+		s.votes[v.Kind] = append(s.votes[v.Kind], v)
 	}
 	s.votes[v.Kind][v.Signer] = v
 	c.crossCheck(s, v)
@@ -143,12 +151,12 @@ func (c *Core) count(v *Vote) {
 	}
 	equal := 0
 	for _, other := range s.votes[v.Kind] {
-		if other != nil && other.Hash == v.Hash {
+		if other != nil && (other.Hash == v.Hash || mutant.On(mutant.HashesMixed)) {
 			equal++
 		}
 	}
 	if equal >= c.cfg.Committee.Quorum() {
-		c.onCert(assemble(v.Kind, v.Epoch, v.View, v.Hash, s.votes[v.Kind]))
+		c.onCert(assemble(v.Kind, v.Epoch, v.View, v.Hash, s.votes[v.Kind][:n]))
 	}
 }
 
@@ -156,6 +164,9 @@ func (c *Core) count(v *Vote) {
 // each other.
 func (c *Core) crossCheck(s *viewState, v *Vote) {
 	other, low, high := Nullify, c.sched.Start(v.View), v.View
+	if mutant.On(mutant.EvidenceAcrossTerms) {
+		low = 0
+	}
 	if v.Kind == Nullify {
 		other, low, high = Finalize, v.View, min(c.sched.Next(v.View)-1, c.horizon())
 	} else if v.Kind == Notarize {
@@ -207,7 +218,7 @@ func (c *Core) onCert(cert *Cert) {
 	case Notarize:
 		s.notar, s.notarAt = cert, c.now.Mono
 		c.markNotarized(cert.View, cert.Hash, c.signerOf(cert))
-		c.tryFinalize(cert.View)
+		c.tryFinalize(cert.View, cert.Hash, cert)
 	case Nullify:
 		s.nul = cert
 		c.topNull = max(c.topNull, c.sched.Next(cert.View))
@@ -259,13 +270,16 @@ func (c *Core) nullify(u uint64) {
 	c.vote(Nullify, u, common.Hash{}, Record{Type: RecordNullify, Epoch: c.cfg.Epoch, View: u})
 }
 
-func (c *Core) tryFinalize(v uint64) {
-	s := c.views[v]
-	if s == nil || s.notar == nil || !c.voting(v) || !c.own.mayFinalize(v) {
+// tryFinalize finalizes a block whose notarization was seen, if S3 allows it.
+func (c *Core) tryFinalize(v uint64, hash common.Hash, notar *Cert) {
+	if v <= c.fin.View || !c.voting(v) || !c.own.mayFinalize(v) {
 		return
 	}
-	c.own.finalized(v, s.notar.Hash)
-	c.vote(Finalize, v, s.notar.Hash, finalizeRecord(s.notar))
+	c.own.finalized(v, hash)
+	c.vote(Finalize, v, hash, finalizeRecord(notar))
+	if n := c.blocks[hash]; n != nil && mutant.On(mutant.FinalizeOnIndirect) && c.sched.sameTerm(n.block.Header.ParentView, v) {
+		c.tryFinalize(n.block.Header.ParentView, n.block.Header.ParentHash, notar)
+	}
 }
 
 // castVotes notarizes what it may in the current view and the window ahead of
@@ -282,14 +296,14 @@ func (c *Core) castVotes() bool {
 		if s.proposal != nil {
 			n = c.blocks[s.proposal.hash]
 		}
-		if v == c.view && (s.equivocated || (n != nil && n.verdict == Invalid)) {
+		if v == c.view && ((s.equivocated && !mutant.On(mutant.VoteTwice)) || (n != nil && n.verdict == Invalid && !n.votable())) {
 			if c.own.mayNullify(v) {
 				c.nullify(v)
 				cast = true
 			}
 			continue
 		}
-		if n == nil || n.proposal == nil || n.verdict != Valid || c.tooEarly(n) || v-1-c.anchor(v) > c.cfg.Window {
+		if n == nil || n.proposal == nil || !n.votable() || c.tooEarly(n) || v-1-c.anchor(v) > c.cfg.Window {
 			continue
 		}
 		if !c.own.mayNotarize(&n.block.Header, c) {
@@ -304,13 +318,18 @@ func (c *Core) castVotes() bool {
 	return cast
 }
 
+// votable reports that the application and the header's rules allow a vote.
+func (n *blockNode) votable() bool {
+	return n.verdict == Valid || (n.verdict == Invalid && mutant.On(mutant.InvalidBlockVoted))
+}
+
 // tooEarly reports that a block's time is ahead of the local clock. A block
 // with the least time that its parent allows never waits: clocks that were set
 // back must not halt the chain.
 func (c *Core) tooEarly(n *blockNode) bool {
 	h := &n.block.Header
 	limit := c.now.UnixMs + uint64(c.cfg.Timing.MaxDrift.Milliseconds())
-	if h.TimeMs <= limit || h.TimeMs == n.parentTime+1 {
+	if h.TimeMs <= limit || h.TimeMs == n.parentTime+1 || mutant.On(mutant.ClockUnchecked) {
 		return false
 	}
 	c.wake(c.now.Mono + millis(h.TimeMs-limit))

@@ -5,6 +5,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // This file is the leader's part: when to propose, on which parent, with what
@@ -33,7 +35,7 @@ func (c *Core) lead() {
 	}
 	c.building = &BuildRequest{
 		View: at.view, Height: at.height + 1, ParentHash: at.parentHash,
-		TimeMs: max(c.now.UnixMs, at.timeMs+1), Ancestors: c.ancestors(at.parentHash), Force: force,
+		TimeMs: c.blockTime(at.timeMs), Ancestors: c.ancestors(at.parentHash), Force: force,
 	}
 	c.out.Build = c.building
 }
@@ -43,7 +45,7 @@ func (c *Core) nextSlot() (slot, bool) {
 	if c.self < 0 || c.sched.Leader(c.view) != c.self || !c.voting(c.view) {
 		return slot{}, false
 	}
-	if low, gaveUp := c.own.minNull[c.sched.TermOf(c.view)]; gaveUp && low <= c.view {
+	if c.own.gaveUp(c.view) {
 		return slot{}, false
 	}
 	v := max(c.lastProposed+1, c.view)
@@ -83,10 +85,13 @@ func (c *Core) nextSlot() (slot, bool) {
 // notarized one. A view that is neither is asked for; no proposal is made.
 func (c *Core) termParent(v uint64) (uint64, common.Hash, bool) {
 	for x := v - 1; ; x-- {
+		if hash, ok := c.own.voted[x]; ok && x > c.fin.View && mutant.On(mutant.NoParentCertificate) {
+			return x, hash, true
+		}
 		if hash, ok := c.notarizedAt(x); ok {
 			return x, hash, true
 		}
-		if !c.coveredAt(x) {
+		if !c.coveredAt(x) && !mutant.On(mutant.NoSkipCertificate) && !mutant.On(mutant.ProposesOverGap) {
 			s := c.viewAt(v)
 			if !s.asked || c.now.Mono >= s.askedAt+c.cfg.Timing.Delta {
 				s.asked, s.askedAt = true, c.now.Mono
@@ -126,6 +131,15 @@ func (c *Core) paced(v uint64) (force, ok bool) {
 		c.declined = false
 	}
 	return false, true
+}
+
+// blockTime is the time of a block that is proposed now on a parent of another:
+// clocks that were set back must not halt the chain.
+func (c *Core) blockTime(parent uint64) uint64 {
+	if mutant.On(mutant.TimeNotAboveParent) {
+		return c.now.UnixMs
+	}
+	return max(c.now.UnixMs, parent+1)
 }
 
 // ancestors lists the blocks from the oldest undelivered one to the parent.
@@ -169,10 +183,10 @@ func (c *Core) propose(at slot, payload, data []byte) {
 		Version: HeaderVersion, Epoch: c.cfg.Epoch, View: at.view, Height: at.height + 1,
 		ParentHash: at.parentHash, ParentView: at.parentView,
 		Proposer:    c.cfg.Committee.Address(c.self),
-		TimeMs:      max(c.now.UnixMs, at.timeMs+1),
+		TimeMs:      c.blockTime(at.timeMs),
 		PayloadHash: crypto.Keccak256Hash(payload), CommitteeHash: c.cfg.Committee.Hash(),
 	}
-	if !c.own.mayNotarize(&p.Block.Header, c) {
+	if !c.own.mayNotarize(&p.Block.Header, c) && !mutant.On(mutant.ProposesOverGap) {
 		return
 	}
 	p.hash = p.Block.Header.Hash()
@@ -227,9 +241,12 @@ const maxJustifyBytes = 512 << 10
 // the record too long for the log.
 func (c *Core) notarizeRecord(p *Proposal) Record {
 	data := EncodeMessage(p)
-	if len(data) > c.cfg.MaxBlockBytes+2*maxJustifyBytes {
+	if len(data) > c.cfg.MaxBlockBytes+2*maxJustifyBytes || mutant.On(mutant.NoBodiesInLog) {
 		bare := *p
 		bare.frame, bare.Justify.Nullifications = nil, nil
+		if mutant.On(mutant.NoBodiesInLog) {
+			bare.Block.Payload, bare.Block.Data = nil, nil
+		}
 		data = EncodeMessage(&bare)
 	}
 	return Record{Type: RecordNotarize, Epoch: c.cfg.Epoch, View: p.Block.Header.View, Data: data}

@@ -1,5 +1,7 @@
 package consensus
 
+import "github.com/tercet-chain/tercet/internal/mutant"
+
 // rejoin is the way back for a validator whose log was lost. It may have
 // signed anything before, so it observes until it is certain that every view
 // it can have voted in lies behind.
@@ -14,7 +16,7 @@ type rejoin struct {
 // gone from the block store too. Then this validator votes again from the first
 // term that lies wholly above the floor.
 func (c *Core) keepAbove(floor uint64) {
-	if c.fin.View+1 >= floor || (c.rejoin.amnesia && c.rejoin.from == 0) {
+	if c.fin.View+1 >= floor || (c.rejoin.amnesia && c.rejoin.from == 0) || mutant.On(mutant.FloorIgnored) {
 		return
 	}
 	c.rejoin = rejoin{amnesia: true, from: max(c.rejoin.from, c.sched.Next(floor))}
@@ -26,7 +28,7 @@ func (c *Core) keepAbove(floor uint64) {
 // that starts beyond a margin of T+2W+2 is new to everybody. While q-1 others
 // are still at genesis, nothing was lost.
 func (c *Core) rejoinCheck() {
-	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 {
+	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 || mutant.On(mutant.WipedNeverRejoins) {
 		return
 	}
 	said, fresh, top := 0, 0, c.view
@@ -44,6 +46,8 @@ func (c *Core) rejoinCheck() {
 	switch q := c.cfg.Committee.Quorum(); {
 	case said >= q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
 		c.rejoin.amnesia = false
+	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
+		c.rejoin.from = c.sched.Next(top)
 	case said >= q:
 		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
 	}

@@ -1,6 +1,10 @@
 package consensus
 
-import "github.com/ethereum/go-ethereum/common"
+import (
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
+)
 
 // This file holds the rules that agreement depends on, S1 to S4. Everything
 // else in the package is about progress. S5, durable before visible, is the
@@ -51,7 +55,8 @@ func (h *history) finalized(v uint64, block common.Hash) {
 // mayNullify is S2: a view may be given up only while no view from it to the
 // end of its term was finalized by this validator.
 func (h *history) mayNullify(u uint64) bool {
-	return !h.nulled[u] && h.maxFin[h.sched.TermOf(u)] < u
+	return !h.nulled[u] && (h.maxFin[h.sched.TermOf(u)] < u ||
+		mutant.On(mutant.NullifyAfterFinalize) || (mutant.On(mutant.ExcludePerView) && h.fined[u] == noHash))
 }
 
 // mayFinalize is S3 without the certificate, which the caller holds: no view
@@ -60,8 +65,13 @@ func (h *history) mayFinalize(v uint64) bool {
 	if _, done := h.fined[v]; done {
 		return false
 	}
-	low, gaveUp := h.minNull[h.sched.TermOf(v)]
-	return !gaveUp || low > v
+	return !h.gaveUp(v) || (mutant.On(mutant.FinalizeWithoutGate) && !h.nulled[v])
+}
+
+// gaveUp reports an own NULLIFY in v's term at or below v.
+func (h *history) gaveUp(v uint64) bool {
+	low, ok := h.minNull[h.sched.TermOf(v)]
+	return ok && low <= v
 }
 
 // evidence is what S4 needs to know about the certificates seen so far.
@@ -80,7 +90,7 @@ type evidence interface {
 // window W is pacing, not safety, and checked elsewhere.)
 func (h *history) mayNotarize(b *Header, e evidence) bool {
 	v, pv, ph := b.View, b.ParentView, b.ParentHash
-	if _, done := h.voted[v]; done || h.nulled[v] {
+	if block, done := h.voted[v]; h.nulled[v] || (done && (!mutant.On(mutant.VoteTwice) || block == b.Hash())) {
 		return false
 	}
 	finView, finHash := e.finalTip()
@@ -92,11 +102,11 @@ func (h *history) mayNotarize(b *Header, e evidence) bool {
 			if ph != finHash {
 				return false
 			}
-		} else if got, ok := e.notarizedAt(pv); !ok || got != ph {
+		} else if got, ok := e.notarizedAt(pv); (!ok || got != ph) && !mutant.On(mutant.NoParentCertificate) {
 			return false
 		}
 		for x := v - 1; x > pv; x-- {
-			if !e.coveredAt(x) {
+			if !e.coveredAt(x) && !mutant.On(mutant.NoSkipCertificate) {
 				return false
 			}
 		}
@@ -104,6 +114,9 @@ func (h *history) mayNotarize(b *Header, e evidence) bool {
 	}
 	if pv != v-1 {
 		return false
+	}
+	if mutant.On(mutant.NoParentEvidence) {
+		return true
 	}
 	if got, ok := e.notarizedAt(pv); ok {
 		return got == ph
@@ -124,5 +137,5 @@ func Conflict(s Schedule, a, b *Vote) bool {
 	if a.Kind == Finalize {
 		a, b = b, a
 	}
-	return a.Kind == Nullify && b.Kind == Finalize && b.View >= a.View && s.TermOf(a.View) == s.TermOf(b.View)
+	return a.Kind == Nullify && b.Kind == Finalize && b.View >= a.View && (s.TermOf(a.View) == s.TermOf(b.View) || mutant.On(mutant.EvidenceAcrossTerms))
 }

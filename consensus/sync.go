@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // This file helps peers and asks them for help: certificates, single blocks by
@@ -71,8 +73,7 @@ func (c *Core) heard(from int) {
 
 func (c *Core) peerUp(peer int) {
 	c.heard(peer)
-	s := c.status()
-	c.send(peer, LaneCert, &s)
+	c.tellStatus(peer)
 	c.resend(peer)
 }
 
@@ -91,15 +92,15 @@ func (c *Core) anyPeer(view uint64) int {
 // help sends a peer what it needs to leave view x, at most every Δ/4.
 func (c *Core) help(peer int, x uint64) {
 	p := &c.peers[peer]
-	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 {
+	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 || mutant.On(mutant.HelpNeverAnswers) {
 		return
 	}
 	p.helped, p.helpedAt = true, c.now.Mono
 	c.certsFor(peer, x)
-	if c.self < 0 {
+	v := c.view
+	if c.self < 0 || !c.repeats(v) {
 		return
 	}
-	v := c.view
 	if hash, ok := c.own.voted[v]; ok {
 		c.send(peer, LaneVote, c.sign(Notarize, v, hash))
 	}
@@ -111,7 +112,9 @@ func (c *Core) help(peer int, x uint64) {
 // certsFor sends the finalization, the certificates of views from x on, and,
 // as leader, the current proposal.
 func (c *Core) certsFor(to int, x uint64) {
-	c.sendCerts(to, c.certificates(x, c.view, maxHelpViews))
+	if !mutant.On(mutant.NoCertificatesInHelp) {
+		c.sendCerts(to, c.certificates(x, c.view, maxHelpViews))
+	}
 	if s := c.views[c.view]; s != nil && s.proposal != nil && c.sched.Leader(c.view) == c.self {
 		c.send(to, LaneProposal, s.proposal)
 	}
@@ -285,6 +288,9 @@ func (c *Core) onBlockResponse(from int, r *BlockResponse) {
 	// from the tip to a verified finalization.
 	first := 0
 	for first < len(r.Blocks) && r.Blocks[first].Header.Height <= c.fin.Height {
+		if b := r.Blocks[first]; mutant.On(mutant.DeliversTwice) {
+			c.out.Final = append(c.out.Final, FinalBlock{Block: b, Hash: b.Header.Hash()})
+		}
 		first++
 	}
 	if first == len(r.Blocks) {
@@ -341,7 +347,11 @@ func (c *Core) wantedParent(p *Proposal) bool {
 // asked again while there are others.
 const shunTime = 20 * time.Second
 
-func (c *Core) shun(peer int) { c.peers[peer].shunnedTo = c.now.Mono + shunTime }
+func (c *Core) shun(peer int) {
+	if !mutant.On(mutant.RangeSourceNeverChanges) {
+		c.peers[peer].shunnedTo = c.now.Mono + shunTime
+	}
+}
 
 // fetch asks for one block by hash, source first; repeated until it arrives or
 // no longer matters.
@@ -359,6 +369,9 @@ func (c *Core) fetchParent(h *Header, source int) {
 
 func (c *Core) fetchTries(hash common.Hash, view uint64, source, tries int) {
 	if hash == c.fin.Hash || view <= c.fin.View || c.fetching(hash) {
+		return
+	}
+	if s := c.views[view]; s != nil && s.proposal != nil && s.proposal.hash != hash && mutant.On(mutant.NeverFetchesNotarizedSibling) {
 		return
 	}
 	if len(c.fetches) >= maxFetches {
@@ -397,6 +410,9 @@ func (c *Core) dropFetch(hash common.Hash) {
 }
 
 func (c *Core) retryFetches() {
+	if mutant.On(mutant.FetchWithoutRetry) {
+		return
+	}
 	c.fetches = slices.DeleteFunc(c.fetches, func(f *fetch) bool {
 		return f.tries == 0 && c.now.Mono >= f.at+c.cfg.Timing.Delta
 	})

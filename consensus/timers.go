@@ -2,6 +2,8 @@ package consensus
 
 import (
 	"time"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // This file decides when to give up on a leader and what to send again. Timers
@@ -28,6 +30,9 @@ func (c *Core) deltaEff() time.Duration {
 		terms -= c.sched.TermOf(c.fin.View)
 	}
 	d := c.cfg.Timing.Delta
+	if mutant.On(mutant.PacemakerUncapped) {
+		d <<= min(max(terms, 2)-2, 12)
+	}
 	for k := uint64(2); k < min(terms, 6); k++ {
 		d += d / 2
 	}
@@ -74,7 +79,7 @@ func (c *Core) expire() {
 		c.nullify(v)
 		c.closeGaps()
 	}
-	if c.handOver(4 * d) {
+	if c.handOver(4*d) && !mutant.On(mutant.NoHandOver) {
 		c.nullify(v)
 	}
 	if stuck || c.unfinished(3*d) {
@@ -96,7 +101,7 @@ const maxGaps = 32
 // below it lacks the votes of those who had a certificate for it. No leader
 // could ever propose across the gap.
 func (c *Core) closeGaps() {
-	if c.closedAt == c.view {
+	if c.closedAt == c.view || mutant.On(mutant.NoGapClosing) {
 		return
 	}
 	c.closedAt = c.view
@@ -104,7 +109,7 @@ func (c *Core) closeGaps() {
 	for range maxGaps {
 		gap := uint64(0)
 		for low := max(c.sched.Start(max(x, 1)), c.fin.View+1); x >= low; x-- {
-			if _, ok := c.notarizedAt(x); ok {
+			if _, ok := c.notarizedAt(x); ok && !mutant.On(mutant.NullifyAfterFinalize) && !mutant.On(mutant.ExcludePerView) {
 				x = 0 // Leaders build on it; what lies below does not matter.
 				break
 			}
@@ -114,7 +119,7 @@ func (c *Core) closeGaps() {
 		}
 		switch {
 		case gap == 0:
-		case c.own.nulled[gap]:
+		case c.own.nulled[gap] && c.repeats(gap):
 			c.send(Everyone, LaneVote, c.sign(Nullify, gap, noHash))
 		default:
 			c.nullify(gap)
@@ -143,10 +148,10 @@ func (c *Core) waitingSince() (time.Duration, bool) {
 		}
 		sooner(since)
 	}
-	if c.wanted() {
+	if c.wanted() && (c.demandSince <= c.entered || !mutant.On(mutant.IdleNeverExpires)) {
 		sooner(c.demandSince + c.cfg.Timing.Delta)
 	}
-	if idle := c.cfg.Timing.MaxIdle; idle > 0 {
+	if idle := c.cfg.Timing.MaxIdle; idle > 0 && !mutant.On(mutant.IdleNeverExpires) {
 		sooner(c.entered + idle)
 	}
 	return at, armed
@@ -188,6 +193,9 @@ func (c *Core) suspected(leader int) bool {
 		return false
 	}
 	silence := max(6*c.cfg.Timing.Delta, minSuspicion)
+	if mutant.On(mutant.SuspectsEverybody) {
+		silence = c.cfg.Timing.Delta / 8
+	}
 	if c.now.Mono < silence || c.peers[leader].heardAt+silence > c.now.Mono {
 		c.wake(c.peers[leader].heardAt + silence)
 		return false
@@ -198,7 +206,7 @@ func (c *Core) suspected(leader int) bool {
 			heard++
 		}
 	}
-	return heard >= c.cfg.Committee.Quorum()-1
+	return heard >= c.cfg.Committee.Quorum()-1 || mutant.On(mutant.SuspectsEverybody)
 }
 
 // resend repeats everything of this validator's that may still matter: votes
@@ -206,7 +214,10 @@ func (c *Core) suspected(leader int) bool {
 // covers yet, unfinalized FINALIZE votes, and help.
 func (c *Core) resend(to int) {
 	for _, v := range c.ownViews() {
-		if hash, ok := c.own.fined[v]; ok {
+		if !c.repeats(v) {
+			continue
+		}
+		if hash, ok := c.own.fined[v]; ok && !mutant.On(mutant.FinalizeNeverRepeated) {
 			c.send(to, LaneVote, c.sign(Finalize, v, hash))
 		}
 		if hash, ok := c.own.voted[v]; ok && v >= c.view {
@@ -219,15 +230,25 @@ func (c *Core) resend(to int) {
 	c.certsFor(to, max(c.fin.View+1, c.view-min(c.view, maxHelpViews)))
 }
 
+// repeats reports that own votes of a view are sent again when they may be lost.
+func (c *Core) repeats(v uint64) bool {
+	return v > c.replayed || !mutant.On(mutant.NoResendAfterRestart)
+}
+
 // announce sends the status when it is due.
 func (c *Core) announce() {
 	if c.statusAt == 0 || c.now.Mono >= c.statusAt+statusInterval {
 		c.statusAt = max(c.now.Mono, 1)
 		c.unsettled = true // Ask again for what a proof of finality waits for.
-		s := c.status()
-		c.send(Everyone, LaneCert, &s)
+		c.tellStatus(Everyone)
 	}
 	c.wake(c.statusAt + statusInterval)
+}
+
+func (c *Core) tellStatus(to int) {
+	if s := c.status(); !mutant.On(mutant.StatusNeverSent) {
+		c.send(to, LaneCert, &s)
+	}
 }
 
 func (c *Core) status() Status {

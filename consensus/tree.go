@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // This file keeps the tree of blocks above the final one and commits along it.
@@ -105,7 +107,7 @@ func (c *Core) judge(n *blockNode) {
 	if h.Version != HeaderVersion || h.Epoch != c.cfg.Epoch || h.Height != height+1 ||
 		h.TimeMs <= timeMs || h.ParentView != view || view >= h.View || h.Flags != 0 ||
 		h.CommitteeHash != c.cfg.Committee.Hash() ||
-		h.Proposer != c.cfg.Committee.Address(c.sched.Leader(h.View)) ||
+		(h.Proposer != c.cfg.Committee.Address(c.sched.Leader(h.View)) && !mutant.On(mutant.LeaderUnchecked)) ||
 		len(n.block.Payload) > c.cfg.MaxBlockBytes {
 		n.verdict = Invalid
 		return
@@ -126,6 +128,9 @@ func (c *Core) judged(in Judged) {
 	n := c.blocks[in.Hash]
 	if n == nil || !n.judging {
 		return
+	}
+	if in.Verdict == Missing && mutant.On(mutant.MissingDataIsInvalid) {
+		in.Verdict = Invalid
 	}
 	n.judging, n.verdict, c.unsettled = false, in.Verdict, true
 	if in.Verdict == Missing {
@@ -258,6 +263,9 @@ func (c *Core) commitTo(slot **commitGoal) bool {
 			return false
 		}
 	}
+	if mutant.On(mutant.CommitSkipsAncestors) {
+		path = path[len(path)-1:]
+	}
 	for _, n := range path {
 		c.deliver(n, goal)
 	}
@@ -277,6 +285,9 @@ func (c *Core) deliver(n *blockNode, goal *commitGoal) {
 	h := &n.block.Header
 	c.fin = Tip{Epoch: h.Epoch, View: h.View, Height: h.Height, Hash: n.hash, TimeMs: h.TimeMs, Finalization: goal.cert}
 	c.finAt = c.now.Mono
+	if mutant.On(mutant.ExecutedTipTrusted) {
+		c.executed(c.fin)
+	}
 	if n.proposal != nil {
 		c.recent = append(c.recent, n.proposal)
 		if len(c.recent) > maxRecent {

@@ -3,6 +3,8 @@ package consensus
 import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 // Verified is a message whose signatures and hashes were checked. Only
@@ -69,7 +71,7 @@ func (v *Verifier) vote(m *Vote) error {
 	if m.Epoch != v.Epoch {
 		return ErrEpoch
 	}
-	if err := m.wellFormed(v.Committee.Size()); err != nil {
+	if err := m.wellFormed(v.Committee.Size()); err != nil || mutant.On(mutant.VoteSignatureUnchecked) {
 		return err
 	}
 	return v.signed(m.digest(v.Network), int(m.Signer), &m.Sig)
@@ -123,14 +125,14 @@ func (v *Verifier) proposal(p *Proposal) error {
 		return invalidf("proposal for view %d", h.View)
 	}
 	leader := v.Schedule.Leader(h.View)
-	if int(p.LeaderVote.Signer) != leader || p.LeaderVote.Kind != Notarize ||
+	if (int(p.LeaderVote.Signer) != leader && !mutant.On(mutant.LeaderUnchecked)) || p.LeaderVote.Kind != Notarize ||
 		p.LeaderVote.View != h.View || p.LeaderVote.Hash != p.hash {
 		return invalidf("proposal of view %d without its leader's vote", h.View)
 	}
 	if err := v.vote(&p.LeaderVote); err != nil {
 		return err
 	}
-	if crypto.Keccak256Hash(p.Block.Payload) != h.PayloadHash {
+	if !payloadFits(&p.Block) {
 		return invalidf("proposal of view %d with another payload than it names", h.View)
 	}
 	if err := v.kinds(Notarize, p.Justify.Parent); err != nil {
@@ -145,6 +147,11 @@ func (v *Verifier) proposal(p *Proposal) error {
 		}
 	}
 	return v.certs(p.Justify.Nullifications)
+}
+
+// payloadFits reports that a block has the payload that its header names.
+func payloadFits(b *Block) bool {
+	return crypto.Keccak256Hash(b.Payload) == b.Header.PayloadHash || mutant.On(mutant.PayloadHashUnchecked)
 }
 
 // blockResponse checks that blocks and headers form one chain of hashes that
@@ -166,7 +173,7 @@ func (v *Verifier) blockResponse(r *BlockResponse) error {
 	}
 	var prev common.Hash
 	for i, b := range r.Blocks {
-		if b == nil || crypto.Keccak256Hash(b.Payload) != b.Header.PayloadHash || (i > 0 && b.Header.ParentHash != prev) {
+		if b == nil || !payloadFits(b) || (i > 0 && b.Header.ParentHash != prev) {
 			return invalidf("block %d of the answer does not fit its chain", i)
 		}
 		prev = b.Header.Hash()
@@ -176,6 +183,9 @@ func (v *Verifier) blockResponse(r *BlockResponse) error {
 			return invalidf("header %d of the answer does not fit its chain", i)
 		}
 		prev = h.Hash()
+	}
+	if mutant.On(mutant.SyncRangeUnverified) {
+		return nil
 	}
 	if r.Finalization.Hash != prev {
 		return invalidf("finalization of another block than the last one")

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 const (
@@ -106,6 +108,9 @@ func fillSegment(fs FS, dir, path string, f File, h header, size int64) error {
 	}
 	if err := fs.Rename(path+temporarySuffix, path); err != nil {
 		return err
+	}
+	if mutant.On(mutant.WALRenameWithoutDirsync) {
+		return nil
 	}
 	return fs.SyncDir(dir)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 const (
@@ -198,10 +199,10 @@ func (w *WAL) Sync() error {
 	records := len(w.pending)
 	last := &w.segments[len(w.segments)-1]
 	buf := w.sealed(last.number)
-	if n, err := w.file.WriteAt(buf, w.offset); err != nil || n != len(buf) {
+	if n, err := w.file.WriteAt(buf, w.offset); (err != nil || n != len(buf)) && !mutant.On(mutant.WALIgnoresSyncError) {
 		return w.fail(fmt.Errorf("writing %d bytes to the write-ahead log, %d written: %w", len(buf), n, orShort(err)))
 	}
-	if err := w.file.Sync(); err != nil {
+	if err := w.file.Sync(); err != nil && !mutant.On(mutant.WALIgnoresSyncError) {
 		return w.fail(fmt.Errorf("syncing the write-ahead log: %w", err))
 	}
 	last.newest = maxKey(last.newest, w.newest)
@@ -248,7 +249,7 @@ func (w *WAL) Prune(epoch, belowView uint64) error {
 	if w.err != nil {
 		return w.err
 	}
-	for len(w.segments) > 1 && w.segments[0].newest.less(key{epoch, belowView}) {
+	for len(w.segments) > 1 && (w.segments[0].newest.less(key{epoch, belowView}) || mutant.On(mutant.WALPruneTooMuch)) {
 		if err := w.opts.FS.Remove(segmentPath(w.dir, w.segments[0].number)); err != nil {
 			return w.fail(fmt.Errorf("pruning the write-ahead log: %w", err))
 		}
