@@ -71,6 +71,7 @@ func (w *World) inflict(f *Fault) {
 func (w *World) crash(n *node, f *Fault) {
 	if n.up {
 		n.crash(f.Kind == Kill, f.Retention)
+		w.diskFaulty[n.index] = f.Kind == Kill && w.diskFaulty[n.index]
 	}
 }
 
@@ -204,9 +205,10 @@ func (w *World) heal() {
 			n.paused = w.now
 			n.resume()
 		}
-		if n.up && w.diskFaulty[n.index] {
-			n.crash(false, simdisk.LoseUnsynced) // The operator replaces the disk's controller.
+		if n.disk != nil {
+			n.disk.Mend()
 		}
+		w.diskFaulty[n.index] = false
 		w.restart(n)
 	}
 }

@@ -61,6 +61,7 @@ func Generate(seed uint64, o Options) *Scenario {
 	d.protocol(o)
 	d.network()
 	d.machines()
+	d.delta()
 	d.liars(o.Liars)
 	d.groups = o.Faults
 	if len(d.groups) == 0 {
@@ -135,6 +136,14 @@ func (d *draw) machines() {
 		d.s.Disk.Judge = d.within(10*time.Microsecond, 5*time.Millisecond)
 	}
 	d.s.Work.Rate = []float64{0.3, 1, 3, 3, 10}[d.rng.IntN(5)]
+}
+
+// delta sets the bound that the protocol is told to one that nearly all messages keep.
+func (d *draw) delta() {
+	n := &d.s.Network
+	if n.MaxLatency+4*n.Jitter+d.s.Disk.Sync+d.s.Disk.Judge > d.s.Timing.Delta {
+		d.s.Timing.Delta = 400 * time.Millisecond
+	}
 }
 
 // liars turns up to f validators.

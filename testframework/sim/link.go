@@ -91,6 +91,9 @@ func (w *World) transmit(from, dest *node, lane consensus.Lane, p *packet, extra
 		at = max(at, l.lastArrival[lane])
 		l.lastArrival[lane] = at
 	}
+	if w.OnMessage != nil && p.message != nil {
+		w.OnMessage(w.now, at, from.index, dest.index, p.message)
+	}
 	w.queue.push(at, event{kind: evDeliver, node: int32(dest.index), peer: int32(from.peer), life: dest.life, packet: p})
 	if net.Duplicate > 0 && w.rng.Float64() < net.Duplicate {
 		w.queue.push(w.arrival(l, start)+l.base, event{kind: evDeliver, node: int32(dest.index), peer: int32(from.peer), life: dest.life, packet: p})

@@ -121,7 +121,7 @@ func (n *node) start() {
 	w := n.w
 	log, records, err := n.open()
 	if err != nil {
-		w.violate("journal", "node %d does not start: %v", n.index, err)
+		n.failed(err)
 		return
 	}
 	tip := n.app.tip()
@@ -246,13 +246,23 @@ func (n *node) syncTime(outputs []consensus.Output) time.Duration {
 // slowSync is the longest sync of a slow disk.
 const slowSync = 400 * time.Millisecond
 
-// failed is the end of a process whose log failed: it must not vote again before a restart.
+// failed is the end of a process whose log failed: it must not vote again before a restart. Somebody then
+// looks after the disk; half of the time the machine restarts too.
 func (n *node) failed(err error) {
-	n.w.trace(n, "stops: %v", err)
-	if n.disk == nil || !n.w.diskFaulty[n.index] {
-		n.w.violate("journal", "node %d: %v", n.index, err)
+	w := n.w
+	w.trace(n, "stops: %v", err)
+	if n.disk == nil || !w.diskFaulty[n.index] {
+		w.violate("journal", "node %d: %v", n.index, err)
+		return
 	}
+	w.diskFaulty[n.index] = false
 	n.stop()
+	if errors.Is(err, simdisk.ErrPowerOff) || w.rng.IntN(2) == 0 {
+		all := simdisk.Retentions()
+		n.crash(false, all[w.rng.IntN(len(all))])
+		return
+	}
+	n.disk.Mend()
 	n.app.crash(true)
 }
 
@@ -330,7 +340,7 @@ func (n *node) arm() {
 
 // tick is an alarm. A later step may have moved it.
 func (n *node) tick() {
-	if n.tickAt == n.w.now {
+	if n.tickAt <= n.w.now {
 		n.tickAt = 0
 	}
 	if n.wakeAt != 0 && n.wakeAt <= n.w.now && !n.busy {

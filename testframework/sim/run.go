@@ -97,8 +97,7 @@ func (w *World) converge(r *Result) {
 	healed, end := w.now, w.now+w.scenario.Healed
 	due := len(w.txs)
 	w.heal()
-	w.rate = max(w.rate, w.scenario.Work.Rate)
-	w.setRate(max(w.rate, 1))
+	w.setRate(max(w.rate, w.scenario.Work.Rate, healedRate))
 	before := w.chains.Height()
 	for w.err == nil && w.chains.Height() == before && w.now < healed+w.commitBound() {
 		w.advance(w.now + 10*time.Millisecond)
@@ -117,6 +116,10 @@ func (w *World) converge(r *Result) {
 		w.violate("convergence", "%v after everything healed %s: %s", w.now-healed, why, w.standings())
 	}
 }
+
+// healedRate is the least number of transactions per second while a network recovers: a validator that lost
+// its journal votes again after some terms, which take a second per view when nothing is to be ordered.
+const healedRate = 4.0
 
 // slack is how many blocks apart correct nodes may be while blocks are on their way.
 const slack = 64

@@ -127,6 +127,14 @@ func (d *Files) FailNext(op string, pass int, f Fault) {
 	d.next = append(d.next, plannedFault{op, pass, f})
 }
 
+// Mend forgets planned and sticky faults. What power failures and failed syncs have done stays done.
+func (d *Files) Mend() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.faults)
+	d.next, d.sticky = nil, nil
+}
+
 // Ops returns the names of the operations so far, such as "write" and "sync".
 func (d *Files) Ops() []string {
 	d.mu.Lock()
