@@ -32,11 +32,12 @@ type Core struct {
 	left     []leftView // recently left views, newest last
 	views    map[uint64]*viewState
 	blocks   map[common.Hash]*blockNode
-	recent   []*Proposal // newest committed proposals, for peers one step behind
-	topNotar uint64      // highest view notarized directly or indirectly
-	topNull  uint64      // highest view that a nullification opens
-	pending  *commitGoal // the newest proof of finality
-	ranged   *commitGoal // proof for the last range of blocks that arrived
+	recent   []*Proposal   // newest committed proposals, for peers one step behind
+	topNotar uint64        // highest view notarized directly or indirectly
+	risenAt  time.Duration // when topNotar last rose
+	topNull  uint64        // highest view that a nullification opens
+	pending  *commitGoal   // the newest proof of finality
+	ranged   *commitGoal   // proof for the last range of blocks that arrived
 	// unsettled is set by what may let a proof of finality commit.
 	unsettled bool
 
@@ -230,7 +231,7 @@ func (c *Core) Step(now Instant, in Input) *Output {
 }
 
 func (c *Core) start() {
-	c.entered, c.finAt = c.now.Mono, c.now.Mono
+	c.entered, c.finAt, c.risenAt = c.now.Mono, c.now.Mono, c.now.Mono
 	for _, n := range c.ordered() {
 		c.judge(n)
 	}
@@ -303,6 +304,22 @@ func (c *Core) demand(at uint64) {
 		}
 	}
 	c.demandAt, c.declined = at, false
+}
+
+// overdue reports that a notarized block has waited for its finality for longer
+// than that takes in good times. Nobody's demand speaks for it: its transactions
+// are in a block already, so applications with nothing else to order decline. A
+// block on top of it makes it final.
+func (c *Core) overdue() bool {
+	if c.topNotar <= c.fin.View {
+		return false
+	}
+	due := max(c.finAt, c.risenAt) + 3*c.cfg.Timing.Delta
+	if c.now.Mono >= due {
+		return true
+	}
+	c.wake(due)
+	return false
 }
 
 // wanted reports whether the application wants a block, and otherwise arranges

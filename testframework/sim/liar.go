@@ -104,7 +104,7 @@ func (l *liar) send(to *node, lane consensus.Lane, s speech) {
 		var v consensus.Verified
 		if v, err = w.verifier.Verify(m); err == nil {
 			if p, ok := m.(*consensus.Proposal); ok {
-				w.votes.Proposed(p.Hash(), &p.Block.Header)
+				w.note(w.votes.Proposed(p.Hash(), &p.Block.Header))
 			}
 			w.transmit(l.n, to, lane, &packet{message: m, verified: v, sum: sumOf(m)}, s.after)
 			return

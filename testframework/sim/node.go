@@ -68,7 +68,11 @@ func (n *node) correct() bool { return n.liar == nil && (n.signer < 0 || !n.w.la
 
 // walOptions are those of the node's journal. The salt is fixed: it must not differ between runs.
 func (n *node) walOptions() wal.Options {
-	return wal.Options{Network: genesis, SegmentBytes: segmentBytes, FS: n.disk, Salt: uint64(n.index)*2 + 1}
+	size := n.w.scenario.Disk.Segment
+	if size == 0 {
+		size = segmentBytes
+	}
+	return wal.Options{Network: genesis, SegmentBytes: int64(size), FS: n.disk, Salt: uint64(n.index)*2 + 1}
 }
 
 // format makes the node's disk as `init` does.
@@ -125,21 +129,13 @@ func (n *node) start() {
 		return
 	}
 	tip := n.app.tip()
-	if n.validator() && n.correct() {
-		if err := w.journals.Recovered(n.signer, records, tip.View); err != nil {
-			w.fail(err)
-		}
-	}
 	cfg := w.coreConfig(n)
 	cfg.Tip, cfg.Recovered = tip, records
 	if n.replica, err = engine.NewReplica(cfg, log); err != nil {
 		w.violate("recovery", "node %d does not start: %v", n.index, err)
 		return
 	}
-	if err := w.chains.Started(n.index, tip.Height, n.rolledBack); err != nil {
-		w.fail(err)
-	}
-	n.rolledBack = false
+	w.recovered(n, &tip, records)
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
 	n.app.restart(tip.Height)

@@ -161,6 +161,7 @@ func (w *World) keeps(tx int) bool {
 const (
 	settleTime = 3 * time.Second
 	idleTime   = 5 * time.Second
+	lossyTime  = time.Second
 	// idleMessages is how many messages per second and ordered pair of nodes an idle network may
 	// send: statuses, and heartbeat blocks.
 	idleMessages = 20.0
@@ -185,15 +186,27 @@ func (w *World) quiet(r *Result) {
 		w.violate("idle traffic", "%.0f messages per second between %d idle nodes", r.IdleRate, len(w.nodes))
 		return
 	}
+	w.ask(r)
+}
+
+// ask submits one transaction to the idle network and waits for its receipt. Every other network loses half
+// of its messages in the first moments.
+func (w *World) ask(r *Result) {
 	asked, tx := w.now, len(w.txs)
+	bound := w.answerBound()
+	if w.scenario.Seed%2 == 0 {
+		w.net.Loss, bound = 0.5, w.commitBound()
+	}
 	for i := range w.nodes {
 		if w.submit(i); len(w.txs) > tx {
 			break
 		}
 	}
-	bound := w.answerBound()
 	for w.err == nil && w.txs[tx].seen == 0 && w.now < asked+bound {
 		w.advance(w.now + time.Millisecond)
+		if w.now > asked+lossyTime {
+			w.net.Loss = 0
+		}
 	}
 	r.Answer = w.now - asked
 	if w.err == nil && w.txs[tx].seen == 0 {

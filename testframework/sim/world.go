@@ -31,8 +31,10 @@ type World struct {
 	audit     auditor
 	stats     Stats
 	always    bool
+	muted     MessageKind
 	rate      float64
-	faults    int // of the scenario, that have happened
+	shift     uint32 // counts changes of rate: what an earlier one planned is void
+	faults    int    // of the scenario, that have happened
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
@@ -150,7 +152,9 @@ func (w *World) handle(e *event) {
 		w.nextFault()
 		return
 	case evWork:
-		w.work()
+		if e.life == w.shift {
+			w.work()
+		}
 		return
 	case evLink:
 		w.noticed(int(e.node), int(e.peer))
@@ -229,14 +233,38 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.votes.Proposed(m.Hash(), &m.Block.Header)
+		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
 		v = &m.LeaderVote
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	if err := w.votes.Signed(v); err != nil {
+	w.note(w.votes.Signed(v))
+}
+
+// recovered tells the checkers what a process begins with. Votes that its journal remembers count as
+// signed: it may have crashed before it sent them.
+func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
+	w.note(w.chains.Started(n.index, tip.Height, n.rolledBack))
+	if n.validator() && n.correct() {
+		s := n.replica.Snapshot()
+		w.note(w.journals.Recovered(n.signer, &invariant.Recovery{
+			Records: records, TipView: tip.View, StoreLost: n.rolledBack, View: s.View, Voting: s.Voting,
+		}))
+		for i := range records {
+			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
+				v.Signer = uint16(n.signer)
+				w.note(w.votes.Signed(&v))
+			}
+		}
+	}
+	n.rolledBack = false
+}
+
+// note keeps what a checker reports.
+func (w *World) note(err error) {
+	if err != nil {
 		w.fail(err)
 	}
 }
@@ -282,7 +310,7 @@ func (w *World) work() {
 func (w *World) planWork() {
 	if w.rate > 0 {
 		wait := time.Duration(w.rng.ExpFloat64() / w.rate * float64(time.Second))
-		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork})
+		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork, life: w.shift})
 	}
 }
 
