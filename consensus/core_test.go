@@ -190,8 +190,27 @@ func TestCore_data_fromTheRange_isWhatTheLogKeeps(t *testing.T) {
 	}
 }
 
+// incident 1: what was given up alone is not given up by a quorum, which may have
+// finalized there.
+func TestIncident01_ownNullify_isNoCertificate(t *testing.T) {
+	r := newRig(t, 4, 3, 1, 0)
+	r.pass(3 * time.Second)
+	if !r.voted(consensus.RecordNullify, 1) {
+		t.Fatal("no NULLIFY of a view without a proposal")
+	}
+	r.receive(1, r.cert(consensus.Nullify, 2, common.Hash{}, 0, 1, 2))
+	r.receive(2, r.block(3, nil, nil))
+	if r.voted(consensus.RecordNotarize, 3) {
+		t.Fatal("voted for a block that skips view 1 without its nullification")
+	}
+	r.receive(2, r.cert(consensus.Nullify, 1, common.Hash{}, 0, 1, 2))
+	if !r.voted(consensus.RecordNotarize, 3) {
+		t.Error("no vote with the nullification at hand")
+	}
+}
+
 // incident 8: two processes, one key.
-func TestCore_sameKeyElsewhere_faults(t *testing.T) {
+func TestIncident08_sameKeyElsewhere_faults(t *testing.T) {
 	for name, m := range map[string]func(r *rig) consensus.Message{
 		"NOTARIZE": func(r *rig) consensus.Message { return r.vote(consensus.Notarize, 1, common.Hash{1}, 3) },
 		"NULLIFY":  func(r *rig) consensus.Message { return r.vote(consensus.Nullify, 1, common.Hash{}, 3) },
@@ -215,7 +234,7 @@ func TestCore_sameKeyElsewhere_faults(t *testing.T) {
 }
 
 // incident 19: far-future views.
-func TestCore_floodOfFarViews_isBounded(t *testing.T) {
+func TestIncident19_floodOfFarViews_isBounded(t *testing.T) {
 	r := newRig(t, 4, 3, 16, 4)
 	for i := range uint64(2000) {
 		v := 1 + i*i*7
@@ -312,7 +331,7 @@ func TestCore_contradictions_areEvidence(t *testing.T) {
 }
 
 // incident 10: two proposals of one view.
-func TestCore_secondProposal_isEvidence_andNullifies(t *testing.T) {
+func TestIncident10_secondProposal_isEvidence_andNullifies(t *testing.T) {
 	for _, hold := range []bool{true, false} {
 		r := newRig(t, 4, 3, 1, 0)
 		if hold {
@@ -331,7 +350,7 @@ func TestCore_secondProposal_isEvidence_andNullifies(t *testing.T) {
 }
 
 // incident 9: block A is in the log while B was notarized.
-func TestCore_restart_withTheLosingBlock_proceeds(t *testing.T) {
+func TestIncident09_restartWithTheLosingBlock_proceeds(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
 	a := r.block(1, nil, nil)
 	b := r.block(1, nil, func(b *consensus.Block) { b.Payload = []byte("another") })
@@ -355,7 +374,7 @@ func TestCore_restart_withTheLosingBlock_proceeds(t *testing.T) {
 }
 
 // incident 13: a leader without a gap's certificate asks and does not propose.
-func TestCore_leader_withoutTheGapsCertificate_asks(t *testing.T) {
+func TestIncident13_leaderWithoutTheGapsCertificate_asks(t *testing.T) {
 	r := newRig(t, 4, 2, 1, 0)
 	r.build = true
 	r.step(consensus.Demand{AtUnixMs: 1})
