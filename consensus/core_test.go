@@ -98,6 +98,23 @@ func TestCore_blockTime_aheadOfTheClock_waits(t *testing.T) {
 	}
 }
 
+func TestCore_blockTime_ofALeaderWhoseClockIsBehind_isAboveTheParents(t *testing.T) {
+	r := newRig(t, 4, 0, 1, 0)
+	r.cfg.Tip.TimeMs = wallStart + 1_000_000
+	r.restart(nil)
+	r.build = true
+	r.step(consensus.Demand{AtUnixMs: 1})
+	for _, s := range r.sent {
+		if p, ok := s.Message.(*consensus.Proposal); ok {
+			if got, want := p.Block.Header.TimeMs, r.cfg.Tip.TimeMs+1; got != want {
+				t.Errorf("proposed at %d, want %d", got, want)
+			}
+			return
+		}
+	}
+	t.Error("no proposal")
+}
+
 func TestCore_blockTime_farAhead_asksForNoTicks(t *testing.T) {
 	for _, ahead := range []uint64{1 << 40, 1 << 54, 1 << 62, 1<<64 - 1 - wallStart} {
 		r := newRig(t, 4, 3, 1, 0)
@@ -412,6 +429,58 @@ func TestCore_gapThatNobodyCanClose_isNullified(t *testing.T) {
 	r.pass(3 * time.Second)
 	if r.voted(consensus.RecordNullify, 1) || !r.voted(consensus.RecordNullify, 2) {
 		t.Error("want NULLIFY of view 2, which is above the finalized one, and not of 1")
+	}
+	noConflicts(t, r.cfg.Schedule(), r.sentVotes())
+}
+
+// What the log keeps follows what is stored, not what was committed.
+func TestCore_KeepFrom_isTwoTermsBelowTheStoredTip(t *testing.T) {
+	r := newRig(t, 4, -1, 2, 0)
+	commitViews(r, 1, 9, nil)
+	if got := r.core.KeepFrom(); got != 0 {
+		t.Errorf("nothing is stored: got %d, want 0", got)
+	}
+	h := r.final[7].Block.Header
+	r.step(consensus.Executed{Tip: consensus.Tip{View: h.View, Height: h.Height, Hash: r.final[7].Hash, TimeMs: h.TimeMs}})
+	if got := r.core.KeepFrom(); got != 4 {
+		t.Errorf("view 8 is stored: got %d, want 4", got)
+	}
+}
+
+// S3 and S5 ask for the block's own certificate: it is what the log keeps.
+func TestCore_indirectNotarization_allowsNoFinalize(t *testing.T) {
+	r := newRig(t, 4, 3, 3, 2)
+	first := r.block(1, nil, nil)
+	second := r.block(2, first, nil)
+	r.receive(0, first)
+	r.receive(0, second)
+	r.receive(1, r.cert(consensus.Notarize, 2, second.Hash(), 0, 1, 2))
+	finalized := map[common.Hash]bool{}
+	for _, v := range r.sentVotes() {
+		finalized[v.Hash] = finalized[v.Hash] || v.Kind == consensus.Finalize
+	}
+	if finalized[first.Hash()] || !finalized[second.Hash()] {
+		t.Errorf("FINALIZE of the ancestor %v, of the block itself %v", finalized[first.Hash()], finalized[second.Hash()])
+	}
+	r.receive(1, r.cert(consensus.Notarize, 1, first.Hash(), 0, 1, 2))
+	if !r.voted(consensus.RecordFinalize, 1) {
+		t.Error("no FINALIZE with the certificate at hand")
+	}
+}
+
+// Views pass, but nothing becomes final: the others' FINALIZE votes may be held
+// back by a NULLIFY in this term.
+func TestCore_termThatDoesNotFinalize_isHandedOver(t *testing.T) {
+	r := newRig(t, 4, 3, 16, 0)
+	var parent *consensus.Proposal
+	for v := uint64(1); v <= 8; v++ {
+		parent = r.block(v, parent, nil)
+		r.receive(0, parent)
+		r.receive(1, r.cert(consensus.Notarize, v, parent.Hash(), 0, 1, 2))
+		r.pass(100 * time.Millisecond)
+	}
+	if !r.voted(consensus.RecordNullify, 8) || r.voted(consensus.RecordNullify, 5) {
+		t.Error("want the term given up 600 ms after its first notarization")
 	}
 	noConflicts(t, r.cfg.Schedule(), r.sentVotes())
 }
