@@ -91,6 +91,10 @@ portable: ## Compile the node without cgo, and the pure packages for WASI.
 fuzz-short: ## Fuzz every target for FUZZTIME=5s.
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
+.PHONY: incidents
+incidents: ## Show that each incident's tests fail when the incident is seeded.
+	.ci/incidents
+
 .PHONY: clients
 clients: ## Run the README's transactions with ethers and cast against four processes.
 	.ci/clients

@@ -77,7 +77,7 @@ func temptation(r *rig, seed uint64) {
 // Incidents 2, 3 and 7: crash after every record. Whatever the restarted
 // replica is shown, it signs nothing that excludes what it signed before, and
 // what it had signed above the tip it says again.
-func TestRecovery_atEachRecord_noConflictingVote(t *testing.T) {
+func TestIncident02_crashAtEachRecord_noConflictingVote(t *testing.T) {
 	for _, shape := range [][2]uint64{{1, 0}, {3, 0}, {3, 2}, {16, 4}} {
 		for seed := range uint64(6) {
 			r := newRig(t, 4, 3, shape[0], shape[1])

@@ -257,7 +257,25 @@ func TestEngine_finalizes_andRestartsFromItsLog(t *testing.T) {
 	}
 }
 
-func TestEngine_whenTheLogFails_sendsNothingMore(t *testing.T) {
+// failure waits for Run to end, which must be before a height.
+func (r *replica) failure(t *testing.T, before int) error {
+	t.Helper()
+	for {
+		r.app.mu.Lock()
+		height, grew := len(r.app.chain), r.app.grew
+		r.app.mu.Unlock()
+		if height >= before {
+			t.Fatalf("height %d and still running", height)
+		}
+		select {
+		case err := <-r.ended:
+			return err
+		case <-grew:
+		}
+	}
+}
+
+func TestIncident05_whenTheLogFails_sendsNothingMore(t *testing.T) {
 	c := newCommittee(t, 1)
 	if err := c.replicas[0].log.Close(); err != nil {
 		t.Fatal(err)
@@ -270,7 +288,7 @@ func TestEngine_whenTheLogFails_sendsNothingMore(t *testing.T) {
 	disk.FailAt(len(disk.Ops())+20, simdisk.Fault{Err: errors.New("input/output error")})
 	c.run(0)
 	r := c.replicas[0]
-	err := <-r.ended
+	err := r.failure(t, 100)
 	if err == nil || !strings.Contains(err.Error(), "stopped voting for good") {
 		t.Fatalf("Run ended with %v, want the log's failure", err)
 	}
