@@ -108,8 +108,11 @@ func (d *draw) protocol(o Options) {
 
 func (d *draw) network() {
 	kinds := [][2]time.Duration{
-		{200 * time.Microsecond, time.Millisecond}, {time.Millisecond, 10 * time.Millisecond},
-		{20 * time.Millisecond, 60 * time.Millisecond}, {50 * time.Millisecond, 50 * time.Millisecond}, {5 * time.Millisecond, 140 * time.Millisecond},
+		{200 * time.Microsecond, time.Millisecond},
+		{time.Millisecond, 10 * time.Millisecond},
+		{20 * time.Millisecond, 60 * time.Millisecond},
+		{50 * time.Millisecond, 50 * time.Millisecond},
+		{5 * time.Millisecond, 140 * time.Millisecond},
 	}
 	kind := kinds[d.rng.IntN(len(kinds))]
 	n := &d.s.Network
@@ -183,7 +186,7 @@ func (d *draw) faults() {
 
 func (d *draw) add(f Fault) {
 	if f.At < d.s.Faulty {
-		d.s.Faults = append(d.s.Faults, f)
+		d.s.Faults = append(d.s.Faults, f.relevant())
 	}
 }
 

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -56,7 +55,7 @@ func (w *World) guard(do func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.err = nil
-			w.violate("panic", "%v\n%s", p, debug.Stack())
+			w.violate("panic", "%v%s", p, callers())
 		}
 	}()
 	do()

@@ -65,9 +65,13 @@ type Stats struct {
 	Transactions, Receipts             int
 }
 
-// New builds the world of a scenario; nothing runs before [World.Run].
+// New builds the world of a scenario; nothing runs before [World.Run]. It fails for a scenario that makes
+// no sense.
 func New(s *Scenario) (*World, error) {
-	n := s.Validators + s.Observers
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	n := s.nodes()
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
@@ -84,6 +88,9 @@ func New(s *Scenario) (*World, error) {
 		w.nodes[i].app.n = w.nodes[i]
 	}
 	cfg := w.coreConfig(w.nodes[0])
+	if _, err := consensus.New(cfg); err != nil {
+		return nil, err
+	}
 	w.verifier = consensus.Verifier{Scheme: w.keys, Network: genesis, Committee: w.committee, Schedule: cfg.Schedule()}
 	w.law = &invariant.Committee{
 		Addresses: w.keys.addresses, Liar: make([]bool, s.Validators), Term: s.Term, Network: genesis, Recover: w.keys.Recover,
@@ -139,7 +146,9 @@ func (w *World) advance(end time.Duration) {
 		w.stats.Events++
 		w.handle(&e)
 	}
-	w.now = max(w.now, end)
+	if w.err == nil {
+		w.now = max(w.now, end)
+	}
 }
 
 // handle carries out one event.
