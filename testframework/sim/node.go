@@ -143,6 +143,9 @@ func (n *node) start() {
 	n.inbox = append(n.inbox[:0], consensus.Start{})
 	n.demand()
 	n.iterate()
+	if n.liar != nil {
+		n.liar.begin()
+	}
 	for j := range w.nodes {
 		if j != n.index && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
@@ -190,6 +193,9 @@ func (n *node) receive(from int, p *packet) {
 		n.demand()
 		n.iterate()
 		return
+	}
+	if n.liar != nil {
+		n.liar.hear(p.message)
 	}
 	if view, stale := engine.Stale(p.message, n.final); stale {
 		n.inbox = append(n.inbox, consensus.Stale{From: from, View: view})

@@ -228,6 +228,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		}
 		return
 	}
+	n.liar.hear(s.Message)
 	for _, to := range w.nodes {
 		if to.peer != n.peer && (s.To == consensus.Everyone || s.To == to.peer) {
 			n.liar.say(to, s.Lane, s.Message)
