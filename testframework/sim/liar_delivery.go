@@ -37,31 +37,10 @@ func chooseAudience(l *liar) {
 }
 
 func selective(l *liar, to *node, m consensus.Message) []speech {
-	if l.audience>>to.index&1 == 0 && l.audience != 0 || l.muted>>sort(m)&1 != 0 {
+	if l.audience>>to.index&1 == 0 && l.audience != 0 || l.muted>>kindOf(m)&1 != 0 {
 		return nil
 	}
 	return same(m)
-}
-
-// sort numbers the kinds of messages.
-func sort(m consensus.Message) int {
-	switch m := m.(type) {
-	case *consensus.Vote:
-		return int(m.Kind)
-	case *consensus.Proposal:
-		return 4
-	case *consensus.Cert:
-		return 5
-	case *consensus.CertResponse:
-		return 6
-	case *consensus.Status:
-		return 7
-	case *consensus.BlockResponse:
-		return 8
-	case *consensus.BlockRequest:
-		return 9
-	}
-	return 10
 }
 
 // laneOf is the lane on which a kind of message travels.

@@ -147,7 +147,7 @@ func (n *node) start() {
 		n.liar.begin()
 	}
 	for j := range w.nodes {
-		if j != n.index && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
+		if w.nodes[j].peer != n.peer && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
 		}
 	}
@@ -289,6 +289,9 @@ func (n *node) carryOut() {
 		}
 	}
 	n.w.held(n, &s)
+	if n.w.twins != nil {
+		n.w.twins.stepped(n, &s)
+	}
 	if err := n.replica.Prune(); err != nil {
 		n.failed(err)
 	}

@@ -33,8 +33,9 @@ type World struct {
 	always    bool
 	muted     MessageKind
 	rate      float64
-	shift     uint32 // counts changes of rate: what an earlier one planned is void
-	faults    int    // of the scenario, that have happened
+	shift     uint32   // counts changes of rate: what an earlier one planned is void
+	faults    int      // of the scenario, that have happened
+	twins     *twinRun // nil but in scenarios of [Twins]
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
@@ -67,11 +68,14 @@ type Stats struct {
 
 // New builds the world of a scenario; nothing runs before [World.Run]. It fails for a scenario that makes
 // no sense.
-func New(s *Scenario) (*World, error) {
+func New(s *Scenario) (*World, error) { return newWorld(s, nil) }
+
+// newWorld adds, for validators, a second instance of each with the same key.
+func newWorld(s *Scenario, twinned []int) (*World, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	n := s.nodes()
+	n := s.nodes() + len(twinned)
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
@@ -85,6 +89,9 @@ func New(s *Scenario) (*World, error) {
 		if i >= s.Validators {
 			w.nodes[i].signer = -1
 		}
+		if twin := i - s.Validators - s.Observers; twin >= 0 {
+			w.nodes[i].peer, w.nodes[i].signer = twinned[twin], twinned[twin]
+		}
 		w.nodes[i].app.n = w.nodes[i]
 	}
 	cfg := w.coreConfig(w.nodes[0])
@@ -97,6 +104,9 @@ func New(s *Scenario) (*World, error) {
 	}
 	if err := w.turn(s.Liars); err != nil {
 		return nil, err
+	}
+	for _, i := range twinned {
+		w.law.Liar[i] = true
 	}
 	w.votes, w.journals = invariant.NewVotes(w.law), invariant.NewJournals(w.law)
 	w.chains = invariant.NewChains(w.law, n, epochMs, uint64(s.Timing.MaxDrift.Milliseconds())+1)
@@ -216,8 +226,12 @@ func (w *World) process(n *node, e *event) {
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
 	if n.liar == nil {
-		w.promised(n, s.Message)
-		p := w.pack(n, s.Message)
+		m := s.Message
+		if w.twins != nil {
+			m = w.twins.unmask(m)
+		}
+		w.promised(n, m)
+		p := w.pack(n, m)
 		if p == nil {
 			return
 		}
