@@ -55,6 +55,7 @@ type Core struct {
 
 	peers   []peerState
 	proven  []uint64 // by signer: highest view of the evidence that peers sent
+	told    []int    // by signer: proofs sent to everyone
 	fetches []*fetch
 	catchUp catchUp
 	rejoin  rejoin
