@@ -20,6 +20,7 @@ func (n *Node) Status() rpc.Status {
 	out := rpc.Status{
 		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
 		Syncing: s.CatchingUp, Highest: s.Highest, PeerNames: []string{}, Reasons: []string{},
+		Evidence: n.evidence.count(),
 	}
 	if n.validator >= 0 {
 		address := committee.Address(n.validator)
@@ -37,6 +38,9 @@ func (n *Node) Status() rpc.Status {
 	}
 	return out
 }
+
+// Evidence lists the kept proofs that validators broke the rules.
+func (n *Node) Evidence() []rpc.Evidence { return n.evidence.list() }
 
 // connected counts the peers that are up.
 func (n *Node) connected() int {
@@ -135,6 +139,7 @@ func (n *Node) sample(m *metrics.Metrics) {
 	m.FinalHeight.Set(float64(s.Final.Height))
 	m.IsLeader.Set(flag(n.validator >= 0 && s.Leader == n.validator))
 	m.VotesStopped.Set(flag(n.live() != nil || n.validator >= 0 && !s.Voting))
+	m.Evidence.Set(float64(n.evidence.count()))
 	m.ExecutedHeight.Set(float64(head.Height()))
 	m.CertifiedHeight.Set(float64(head.Certified))
 	if indexed, ok := n.store.IndexProgress(); ok {
