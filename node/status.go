@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -108,9 +109,30 @@ func (n *Node) ready() []metrics.Reason {
 		add("behind", "execution is at block %d, ordering at %d: wait", height, s.Final.Height)
 	}
 	if n.validator >= 0 && !s.Voting {
-		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost, and follows until it is safe to vote (from view %d; 0 while unknown)", s.VotesFrom)
+		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost: %s", n.follows(&s))
 	}
 	return reasons
+}
+
+// follows says how long a validator that lost its votes only follows, and what it waits for.
+func (n *Node) follows(s *consensus.Snapshot) string {
+	if s.VotesFrom != 0 {
+		return fmt.Sprintf("it follows until view %d and then votes again by itself; the network is in view %d", s.VotesFrom, s.View)
+	}
+	others := len(n.genesis.Validators) - 1
+	if n.quorumInReach() > others {
+		return fmt.Sprintf("it follows for good, because a validator votes again only after it has heard %d others, and the network has %d", n.quorumInReach(), others)
+	}
+	var names []string
+	for _, a := range s.Awaits {
+		name := n.roster.names[a.Validator]
+		if a.Observes {
+			name += " (which follows itself)"
+		}
+		names = append(names, name)
+	}
+	return fmt.Sprintf("it follows, and waits for statuses of %s: it has to hear %d of the %d others, start those that are down or check the network between",
+		strings.Join(names, ", "), n.quorumInReach(), others)
 }
 
 // quorumInReach is how many validators must be in reach for a node to make progress, itself included.
