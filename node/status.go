@@ -117,7 +117,11 @@ func (n *Node) ready() []metrics.Reason {
 // follows says how long a validator that lost its votes only follows, and what it waits for.
 func (n *Node) follows(s *consensus.Snapshot) string {
 	if s.VotesFrom != 0 {
-		return fmt.Sprintf("it follows until view %d and then votes again by itself; the network is in view %d", s.VotesFrom, s.View)
+		idle := ""
+		if d := n.cfg.Consensus.MaxIdle; d > 0 {
+			idle = fmt.Sprintf(", and without traffic each lasts %v", d)
+		}
+		return fmt.Sprintf("it follows until view %d and then votes again by itself; the network is in view %d%s", s.VotesFrom, s.View, idle)
 	}
 	others := len(n.genesis.Validators) - 1
 	if n.quorumInReach() > others {
