@@ -58,6 +58,7 @@ type Core struct {
 
 	peers   []peerState
 	proven  []uint64 // by signer: highest view of the evidence that peers sent
+	told    []int    // by signer: proofs sent to everyone
 	fetches []*fetch
 	catchUp catchUp
 	rejoin  rejoin
@@ -477,6 +478,8 @@ type Snapshot struct {
 	// while that is unknown.
 	Voting    bool
 	VotesFrom uint64
+	// Awaits are those whose statuses are missing while VotesFrom is unknown.
+	Awaits []Awaited
 	// Highest is the final height that at least one honest validator has
 	// stated, or the own one if that is higher.
 	Highest uint64
@@ -491,7 +494,7 @@ type Snapshot struct {
 func (c *Core) Snapshot() Snapshot {
 	return Snapshot{
 		Epoch: c.cfg.Epoch, View: c.view, Leader: c.sched.Leader(c.view), Final: c.fin,
-		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
+		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Awaits: c.awaited(), Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
 		HeldViews: len(c.views), HeldBlocks: len(c.blocks),
 	}
 }

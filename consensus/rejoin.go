@@ -52,3 +52,26 @@ func (c *Core) rejoinCheck() {
 		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
 	}
 }
+
+// Awaited is a validator whose status the way back of another one waits for.
+type Awaited struct {
+	Validator int
+	// Observes is set when it has told where it is, but follows itself: its
+	// status does not count.
+	Observes bool
+}
+
+// awaited lists the validators that have not said where they are while a
+// validator that lost its log needs to hear q others; nil otherwise.
+func (c *Core) awaited() []Awaited {
+	if c.self < 0 || !c.rejoin.amnesia || c.rejoin.from != 0 {
+		return nil
+	}
+	var list []Awaited
+	for i := range c.cfg.Committee.Size() {
+		if p := &c.peers[i]; i != c.self && (!p.status || p.observer) {
+			list = append(list, Awaited{i, p.status})
+		}
+	}
+	return list
+}

@@ -18,8 +18,9 @@ import (
 const (
 	// statusTimeout bounds one call: a node answers in milliseconds or is not well.
 	statusTimeout = 3 * time.Second
-	// maxStatusBytes bounds what is read of an answer.
-	maxStatusBytes = 1 << 20
+	// maxStatusBytes bounds what is read of an answer: the evidence against a third of a thousand
+	// validators has half of it.
+	maxStatusBytes = 10 << 20
 )
 
 // number is an integer that JSON-RPC writes as 0x-hex or as a number.
@@ -85,7 +86,9 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Ask a running node where it stands",
 		Long: `Status asks a node over JSON-RPC (tercet_status) for its height, certified height,
-view, leader and peers. With --json it prints the answer as the node gave it.`,
+view, leader and peers. A line "accused" names each validator that is proved to have
+signed votes which exclude each other (tercet_evidence). With --json it prints the
+answer as the node gave it, and the proofs under accusations if there are any.`,
 		Example: `  tercet status
   tercet status --rpc http://127.0.0.1:8555 --json`,
 		Args: cobra.NoArgs,
@@ -94,10 +97,17 @@ view, leader and peers. With --json it prints the answer as the node gave it.`,
 			if err := callRPC(cmd.Context(), url, "tercet_status", &raw); err != nil {
 				return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), raw)
+			proofs, err := askEvidence(cmd.Context(), url, raw)
+			if err != nil {
+				return err
 			}
-			return printFields(cmd.OutOrStdout(), raw)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), withAccusations(raw, proofs))
+			}
+			if err := printFields(cmd.OutOrStdout(), raw); err != nil {
+				return err
+			}
+			return printAccused(cmd.OutOrStdout(), proofs)
 		},
 	}
 	cmd.Flags().StringVar(&url, "rpc", "http://127.0.0.1:8545", "the node's JSON-RPC `URL`")
