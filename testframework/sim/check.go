@@ -18,7 +18,8 @@ const (
 	// maxOperations bounds counts of blocks and of disk operations.
 	maxOperations = 1 << 20
 	// maxDriftPpm is a clock at half or one and a half times its speed.
-	maxDriftPpm = 500_000
+	maxDriftPpm            = 500_000
+	minSegment, maxSegment = 1 << 10, 1 << 24 // bytes
 	// minBandwidth lets a block of the largest size pass within a minute.
 	minBandwidth = 1000
 )
@@ -36,6 +37,9 @@ func (s *Scenario) check() error {
 	}
 	if s.Work.Rate < 0 || s.Work.Rate > maxRate || math.IsNaN(s.Work.Rate) {
 		return fmt.Errorf("a rate of %v transactions per second; want 0 to %v", s.Work.Rate, maxRate)
+	}
+	if size := s.Disk.Segment; size != 0 && (size < minSegment || size > maxSegment) {
+		return fmt.Errorf("segments of %d bytes; want 0 for the default or %d to %d", size, minSegment, maxSegment)
 	}
 	if b := s.Network.Bandwidth; b != 0 && b < minBandwidth {
 		return fmt.Errorf("a bandwidth of %d bytes per second; want 0 for unlimited or at least %d", b, minBandwidth)
@@ -128,6 +132,8 @@ func (s *Scenario) checkFault(f *Fault) error {
 		}
 	case Lossy:
 		most = 1000
+	case Mute:
+		most = int64(muteEnd) - 1
 	case Rate:
 		most = 1000 * maxRate
 	case Drift:

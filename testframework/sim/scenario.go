@@ -126,6 +126,11 @@ const (
 	muteEnd
 )
 
+func (k MessageKind) String() string {
+	names := [muteEnd]string{"none", "notarize", "nullify", "finalize", "proposals", "certificates", "blocks", "status"}
+	return names[min(k, muteEnd-1)]
+}
+
 func kindOf(m consensus.Message) MessageKind {
 	switch m := m.(type) {
 	case *consensus.Vote:
