@@ -25,11 +25,12 @@ const (
 type node struct {
 	w     *World
 	index int
-	// peer is who the node is on its links: its index, or, for a twin, that of its double.
+	// peer is who the node is on its links: its index.
 	peer int
 	// signer is the validator whose key it has, -1 on an observer.
 	signer int
 	liar   *liar
+	double *double // not nil while another process has the same key
 
 	// The machine, which survives crashes.
 	disk   *simdisk.Files
@@ -130,6 +131,9 @@ func (n *node) start() {
 			w.fail(err)
 		}
 	}
+	if n.double != nil {
+		n.double.recovered(n, records)
+	}
 	cfg := w.coreConfig(n)
 	cfg.Tip, cfg.Recovered = tip, records
 	if n.replica, err = engine.NewReplica(cfg, log); err != nil {
@@ -200,6 +204,9 @@ func (n *node) receive(from int, p *packet) {
 	}
 	if n.liar != nil {
 		n.liar.hear(p.message)
+	}
+	if n.double != nil {
+		n.double.hears(n, p.message)
 	}
 	if view, stale := engine.Stale(p.message, n.final); stale {
 		n.inbox = append(n.inbox, consensus.Stale{From: from, View: view})
@@ -306,6 +313,9 @@ func (n *node) halted(reason string) {
 	}
 	n.stop()
 	n.app.crash(true)
+	if !n.correct() {
+		n.revive()
+	}
 }
 
 func (n *node) carry(out *consensus.Output) {

@@ -36,6 +36,8 @@ type World struct {
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
+	doubles    []*double
+	halts      int // of processes with a key that runs twice
 
 	law      *invariant.Committee
 	votes    *invariant.Votes
@@ -158,6 +160,9 @@ func (w *World) handle(e *event) {
 	case evResume:
 		n.resume()
 		return
+	case evRevive:
+		w.restart(n)
+		return
 	}
 	if !n.up || e.life != n.life {
 		return
@@ -204,6 +209,9 @@ func (w *World) process(n *node, e *event) {
 func (w *World) send(n *node, s *consensus.Send) {
 	if n.liar == nil {
 		w.promised(n, s.Message)
+		if n.double != nil {
+			n.double.says(n, s.Message)
+		}
 		p := w.pack(n, s.Message)
 		if p == nil {
 			return
