@@ -140,10 +140,7 @@ func (n *node) start() {
 		w.violate("recovery", "node %d does not start: %v", n.index, err)
 		return
 	}
-	if err := w.chains.Started(n.index, tip.Height, n.rolledBack); err != nil {
-		w.fail(err)
-	}
-	n.rolledBack = false
+	n.reopened(tip.Height)
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
 	n.app.restart(tip.Height)
@@ -159,6 +156,18 @@ func (n *node) start() {
 			w.connect(n.index, j)
 		}
 	}
+}
+
+// reopened tells the checkers which blocks the store has. Those above the last finalization of its own are
+// there with their receipts, and consensus delivers them again.
+func (n *node) reopened(tip uint64) {
+	w, stored := n.w, uint64(len(n.app.store))
+	if err := w.chains.Started(n.index, stored, n.rolledBack); err != nil {
+		w.fail(err)
+	}
+	w.check(w.chains.Started(n.index, tip, true))
+	w.chains.Acknowledged(n.index, stored)
+	n.rolledBack = false
 }
 
 // stop ends the process, without a word.
