@@ -38,6 +38,12 @@ func (j *Journals) Sent(v *consensus.Vote) {
 	j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}] = struct{}{}
 }
 
+// Holds reports that a vote left its signer's process.
+func (j *Journals) Holds(v *consensus.Vote) bool {
+	_, ok := j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}]
+	return ok
+}
+
 // Lost forgets a validator's votes: a fault took its journal.
 func (j *Journals) Lost(validator int) { clear(j.sent[validator]) }
 

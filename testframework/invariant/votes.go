@@ -45,12 +45,38 @@ type link struct {
 func NewVotes(c *Committee) *Votes {
 	v := &Votes{committee: c, signers: make([]signer, len(c.Addresses)), views: map[uint64]*viewVotes{}, blocks: map[common.Hash]link{}}
 	for i := range v.signers {
-		v.signers[i] = signer{
-			notarize: map[uint64]common.Hash{}, finalize: map[uint64]common.Hash{}, nullify: map[uint64]bool{},
-			lowNull: map[uint64]uint64{}, topFin: map[uint64]uint64{},
-		}
+		v.signers[i] = newSigner()
 	}
 	return v
+}
+
+func newSigner() signer {
+	return signer{
+		notarize: map[uint64]common.Hash{}, finalize: map[uint64]common.Hash{}, nullify: map[uint64]bool{},
+		lowNull: map[uint64]uint64{}, topFin: map[uint64]uint64{},
+	}
+}
+
+// Turned takes out of the counts what a validator signed: the committee's Liar names it from here on, and
+// liars are taken to sign everything.
+func (v *Votes) Turned(validator int) {
+	s := &v.signers[validator]
+	for view, hash := range s.notarize {
+		if w := v.views[view]; w != nil {
+			w.notarize[hash]--
+		}
+	}
+	for view, hash := range s.finalize {
+		if w := v.views[view]; w != nil {
+			w.finalize[hash]--
+		}
+	}
+	for view := range s.nullify {
+		if w := v.views[view]; w != nil {
+			w.nullify--
+		}
+	}
+	*s = newSigner()
 }
 
 // Proposed notes a block that somebody proposed, so that ancestors can be told. One of a correct leader
@@ -83,22 +109,22 @@ func (v *Votes) Signed(vote *consensus.Vote) error {
 		w = &viewVotes{notarize: map[common.Hash]int{}, finalize: map[common.Hash]int{}}
 		v.views[vote.View] = w
 	}
-	need := v.committee.quorum() - v.committee.liars()
+	need := max(v.committee.quorum()-v.committee.liars(), 1)
 	switch vote.Kind {
 	case consensus.Notarize:
 		if err := v.justified(i, vote); err != nil {
 			return err
 		}
-		if w.notarize[vote.Hash]++; w.notarize[vote.Hash] == max(need, 1) {
+		if w.notarize[vote.Hash]++; w.notarize[vote.Hash] >= need && w.notarized != vote.Hash {
 			return v.canNotarize(w, vote)
 		}
 	case consensus.Nullify:
-		if w.nullify++; w.nullify == max(need, 1) {
+		if w.nullify++; w.nullify >= need && !w.nullified {
 			w.nullified = true
 			return v.exclusive(vote.View)
 		}
 	case consensus.Finalize:
-		if w.finalize[vote.Hash]++; w.finalize[vote.Hash] == max(need, 1) {
+		if w.finalize[vote.Hash]++; w.finalize[vote.Hash] >= need && w.finalized != vote.Hash {
 			w.finalized = vote.Hash
 			v.finalized = append(v.finalized, vote.View)
 			if err := v.exclusive(vote.View); err != nil {

@@ -65,6 +65,8 @@ func (w *World) inflict(f *Fault) {
 		w.each(f, func(n *node) { w.failDisk(n, f) })
 	case SlowDisk:
 		w.each(f, func(n *node) { n.slow = w.now + f.For })
+	case Twin:
+		w.each(f, w.twin)
 	case Rate:
 		w.setRate(float64(f.Count) / 1000)
 	}
@@ -201,6 +203,7 @@ func (w *World) heal() {
 	for i := range w.links {
 		w.links[i].clogged = 0
 	}
+	w.unite()
 	for _, n := range w.nodes {
 		n.slow = 0
 		if n.paused > w.now {

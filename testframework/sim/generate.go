@@ -38,11 +38,12 @@ const (
 	groupMute      = "mute"
 	groupClock     = "clock"
 	groupDisk      = "disk"
+	groupTwin      = "twin"
 )
 
 // FaultGroups names the groups of faults.
 func FaultGroups() []string {
-	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupMute, groupClock, groupDisk}
+	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupMute, groupClock, groupDisk, groupTwin}
 }
 
 // draw makes one scenario.
@@ -154,7 +155,7 @@ func (d *draw) delta() {
 	}
 }
 
-// liars turns up to f validators.
+// liars turns up to f validators: each tells up to three lies, or all of them collude.
 func (d *draw) liars(count int) {
 	f := consensus.Faulty(d.s.Validators)
 	if count < 0 {
@@ -163,10 +164,13 @@ func (d *draw) liars(count int) {
 			count = d.rng.IntN(f + 1)
 		}
 	}
-	names := Strategies()
+	names, all := Strategies(), d.chance(0.25)
 	for _, i := range d.rng.Perm(d.s.Validators)[:min(count, d.s.Validators)] {
-		l := Liar{Node: i, Strategies: []string{names[d.rng.IntN(len(names))]}}
-		if d.chance(0.3) {
+		l := Liar{Node: i}
+		if all {
+			l.Strategies = append(l.Strategies, "colluding")
+		}
+		for len(l.Strategies) == 0 || len(l.Strategies) < 3 && d.chance(0.35) {
 			l.Strategies = append(l.Strategies, names[d.rng.IntN(len(names))])
 		}
 		d.s.Liars = append(d.s.Liars, l)
@@ -217,6 +221,17 @@ func (d *draw) fault(at time.Duration, group string) {
 		d.clock(at)
 	case groupDisk:
 		d.disk(at)
+	case groupTwin:
+		d.twin(at)
+	}
+}
+
+// twin has one validator's key in two processes, if an observer's machine is there for it.
+func (d *draw) twin(at time.Duration) {
+	node := d.rng.IntN(d.s.Validators)
+	if d.s.Observers > 0 && !d.broken[node] && len(d.broken) < consensus.Faulty(d.s.Validators) {
+		d.broken[node] = true
+		d.add(Fault{At: at, Kind: Twin, Node: node})
 	}
 }
 

@@ -125,3 +125,22 @@ func TestNew_refusesUnknownLiars(t *testing.T) {
 		}
 	}
 }
+
+// TestLyingSync_wipedValidatorsVoteAgain has one liar state views of the far future and serve ranges
+// without their ends, while another validator comes back without its journal and crashes later.
+func TestLyingSync_wipedValidatorsVoteAgain(t *testing.T) {
+	for seed := range uint64(4) {
+		s := lied(seed, 7, 1, 16, 4, "lying-sync")
+		s.Faults = []sim.Fault{
+			{At: 10 * time.Second, Kind: sim.Kill, Node: 3}, {At: 11 * time.Second, Kind: sim.Wipe, Node: 3}, {At: 12 * time.Second, Kind: sim.Start, Node: 3},
+			{At: 13 * time.Second, Kind: sim.Crash, Node: 3}, {At: 14 * time.Second, Kind: sim.Start, Node: 3},
+		}
+		r, err := sim.Run(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Err != nil {
+			t.Errorf("seed %d: at %v: %v", seed, r.At, r.Err)
+		}
+	}
+}

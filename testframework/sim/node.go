@@ -25,11 +25,12 @@ const (
 type node struct {
 	w     *World
 	index int
-	// peer is who the node is on its links: its index, or, for a twin, that of its double.
+	// peer is who the node is on its links: its index.
 	peer int
 	// signer is the validator whose key it has, -1 on an observer.
 	signer int
 	liar   *liar
+	double *double // not nil while another process has the same key
 
 	// The machine, which survives crashes.
 	disk   *simdisk.Files
@@ -129,6 +130,9 @@ func (n *node) start() {
 		return
 	}
 	tip := n.app.tip()
+	if n.double != nil {
+		n.double.recovered(n, records)
+	}
 	cfg := w.coreConfig(n)
 	cfg.Tip, cfg.Recovered = tip, records
 	if n.replica, err = engine.NewReplica(cfg, log); err != nil {
@@ -151,6 +155,18 @@ func (n *node) start() {
 			w.connect(n.index, j)
 		}
 	}
+}
+
+// reopened tells the checkers which blocks the store has. Those above the last finalization of its own are
+// there with their receipts, and consensus delivers them again.
+func (n *node) reopened(tip uint64) {
+	w, stored := n.w, uint64(len(n.app.store))
+	if err := w.chains.Started(n.index, stored, n.rolledBack); err != nil {
+		w.fail(err)
+	}
+	w.check(w.chains.Started(n.index, tip, true))
+	w.chains.Acknowledged(n.index, stored)
+	n.rolledBack = false
 }
 
 // stop ends the process, without a word.
@@ -196,6 +212,9 @@ func (n *node) receive(from int, p *packet) {
 	}
 	if n.liar != nil {
 		n.liar.hear(p.message)
+	}
+	if n.double != nil {
+		n.double.hears(n, p.message)
 	}
 	if view, stale := engine.Stale(p.message, n.final); stale {
 		n.inbox = append(n.inbox, consensus.Stale{From: from, View: view})
@@ -305,6 +324,9 @@ func (n *node) halted(reason string) {
 	}
 	n.stop()
 	n.app.crash(true)
+	if !n.correct() {
+		n.revive()
+	}
 }
 
 func (n *node) carry(out *consensus.Output) {

@@ -109,6 +109,9 @@ const (
 	SlowDisk
 	// Rate sets how many transactions come, per 1000 s.
 	Rate
+	// Twin starts a second process with Node's key on an observer's machine; only the end of the first
+	// phase ends it.
+	Twin
 )
 
 // MessageKind sorts messages for [Mute].

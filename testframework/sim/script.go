@@ -30,6 +30,7 @@ import (
 //	at 12s mute finalize          at 13s mute none
 //	at 13s step 1 by -300ms       at 14s drift 1 by 30000ppm    at 15s slow-disk 1 for 5s
 //	at 16s fail-sync 1 after 3    forget, corrupt, fail-write, full, short-write, power-off likewise
+//	at 17s twin 1
 func (s *Scenario) String() string {
 	var b strings.Builder
 	base := DefaultScenario()
@@ -198,6 +199,7 @@ var faultForms = [...]faultForm{
 	{ShortWrite, "short-write", []part{partNode, partAfter}},
 	{PowerOff, "power-off", []part{partNode, partAfter}},
 	{SlowDisk, "slow-disk", []part{partNode, partFor}},
+	{Twin, "twin", []part{partNode}},
 	{Rate, "rate", []part{partPerSecond}},
 }
 

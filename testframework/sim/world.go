@@ -39,6 +39,8 @@ type World struct {
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
+	doubles    []*double
+	halts      int // of processes with a key that runs twice
 
 	law      *invariant.Committee
 	votes    *invariant.Votes
@@ -181,6 +183,9 @@ func (w *World) handle(e *event) {
 	case evResume:
 		n.resume()
 		return
+	case evRevive:
+		w.restart(n)
+		return
 	}
 	if !n.up || e.life != n.life {
 		return
@@ -231,6 +236,9 @@ func (w *World) send(n *node, s *consensus.Send) {
 			m = w.twins.unmask(m)
 		}
 		w.promised(n, m)
+		if n.double != nil {
+			n.double.says(n, m)
+		}
 		p := w.pack(n, m)
 		if p == nil {
 			return
@@ -270,11 +278,12 @@ func (w *World) promised(n *node, m consensus.Message) {
 // recovered tells the checkers what a process begins with. Votes that its journal remembers count as
 // signed: it may have crashed before it sent them.
 func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
-	w.note(w.chains.Started(n.index, tip.Height, n.rolledBack))
+	lost := n.rolledBack
+	n.reopened(tip.Height)
 	if n.validator() && n.correct() {
 		s := n.replica.Snapshot()
 		w.note(w.journals.Recovered(n.signer, &invariant.Recovery{
-			Records: records, TipView: tip.View, StoreLost: n.rolledBack, View: s.View, Voting: s.Voting,
+			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
@@ -283,7 +292,6 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 			}
 		}
 	}
-	n.rolledBack = false
 }
 
 // note keeps what a checker reports.
