@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
@@ -33,6 +34,7 @@ type World struct {
 	always    bool
 	rate      float64
 	faults    int // of the scenario, that have happened
+	machines  machines
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
@@ -69,6 +71,7 @@ func New(s *Scenario) (*World, error) {
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
+		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -158,6 +161,9 @@ func (w *World) handle(e *event) {
 	case evResume:
 		n.resume()
 		return
+	case evStart:
+		w.restart(n)
+		return
 	}
 	if !n.up || e.life != n.life {
 		return
@@ -203,6 +209,7 @@ func (w *World) process(n *node, e *event) {
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
 	if n.liar == nil {
+		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
 		p := w.pack(n, s.Message)
 		if p == nil {
@@ -236,6 +243,7 @@ func (w *World) promised(n *node, m consensus.Message) {
 		return
 	}
 	w.journals.Sent(v)
+	n.topVote = max(n.topVote, v.View)
 	if err := w.votes.Signed(v); err != nil {
 		w.fail(err)
 	}
