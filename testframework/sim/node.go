@@ -14,7 +14,7 @@ import (
 const (
 	journalDir = "/journal"
 	// segmentBytes keeps segments small, so that runs rotate and prune them.
-	segmentBytes = 64 << 10
+	segmentBytes = 64 << 10 // unless the machines of the world have others
 	// maxBatch is what the engine takes from its inbox for one sync.
 	maxBatch = 64
 	// maxHeld bounds what waits at a paused node, as its sockets do.
@@ -57,6 +57,10 @@ type node struct {
 	held    []event
 	slow    time.Duration // until when syncs are slow
 	voting  bool
+
+	// For checkers: the failures of the disk before the process, and the highest view of a vote that left.
+	failures int
+	topVote  uint64
 }
 
 func (n *node) instant() consensus.Instant { return n.clock.instant(n.w.now, n.started) }
@@ -69,11 +73,11 @@ func (n *node) correct() bool { return n.liar == nil && (n.signer < 0 || !n.w.la
 
 // walOptions are those of the node's journal. The salt is fixed: it must not differ between runs.
 func (n *node) walOptions() wal.Options {
-	size := n.w.scenario.Disk.Segment
-	if size == 0 {
-		size = segmentBytes
+	size := n.w.machines.segmentBytes
+	if n.w.scenario.Disk.Segment != 0 {
+		size = int64(n.w.scenario.Disk.Segment)
 	}
-	return wal.Options{Network: genesis, SegmentBytes: int64(size), FS: n.disk, Salt: uint64(n.index)*2 + 1}
+	return wal.Options{Network: genesis, SegmentBytes: size, FS: n.disk, Salt: uint64(n.index)*2 + 1}
 }
 
 // format makes the node's disk as `init` does.
@@ -124,6 +128,7 @@ func (n *node) open() (engine.Log, []consensus.Record, error) {
 // start runs a process on what the disk holds.
 func (n *node) start() {
 	w := n.w
+	n.watchDisk()
 	log, records, err := n.open()
 	if err != nil {
 		n.failed(err)
@@ -139,6 +144,7 @@ func (n *node) start() {
 		w.violate("recovery", "node %d does not start: %v", n.index, err)
 		return
 	}
+	n.replica.PruneViews = w.machines.pruneViews
 	w.recovered(n, &tip, records)
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
@@ -198,7 +204,11 @@ func (n *node) crash(kill bool, mode simdisk.Retention) {
 	}
 	n.app.crash(mode != simdisk.LoseUnsynced && n.w.rng.IntN(2) == 0)
 	if n.disk != nil {
-		n.disk = n.disk.Reboot(mode)
+		old := n.disk
+		n.disk = old.Reboot(mode)
+		if w := n.w; w.machines.rebooted != nil {
+			w.machines.rebooted(n, old)
+		}
 	}
 }
 
@@ -272,6 +282,9 @@ const slowSync = 400 * time.Millisecond
 func (n *node) failed(err error) {
 	w := n.w
 	w.trace(n, "stops: %v", err)
+	if w.machines.broke != nil && w.machines.broke(n, err) {
+		return
+	}
 	if n.disk == nil || !w.diskFaulty[n.index] {
 		w.violate("journal", "node %d: %v", n.index, err)
 		return

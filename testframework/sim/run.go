@@ -39,6 +39,12 @@ func Run(s *Scenario) (*Result, error) {
 func (w *World) Run() *Result {
 	r := new(Result)
 	w.guard(func() { w.phases(r) })
+	w.finish(r)
+	return r
+}
+
+// finish fills in what is known at the end of a run.
+func (w *World) finish(r *Result) {
 	r.Err, r.At, r.Hash, r.Stats = w.err, w.now, w.audit.String(), w.stats
 	r.Stats.Height = w.chains.Height()
 	r.Stats.Transactions = len(w.txs)
@@ -47,7 +53,6 @@ func (w *World) Run() *Result {
 			r.Stats.Receipts++
 		}
 	}
-	return r
 }
 
 // guard turns a panic of the code under test into a violation.
@@ -105,7 +110,7 @@ func (w *World) converge(r *Result) {
 		w.violate("liveness", "no block within %v after everything healed: %s", w.commitBound(), w.standings())
 	}
 	r.Recovery = w.now - healed
-	for w.err == nil && w.now < end {
+	for w.err == nil && w.now < end && (r.Level == 0 || !w.machines.hasty) {
 		w.advance(w.now + 100*time.Millisecond)
 		if r.Level == 0 && w.unlevel(due) == "" {
 			r.Level = w.now - healed

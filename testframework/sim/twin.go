@@ -128,5 +128,5 @@ func (n *node) revive() {
 		n.w.halts++
 		delete(n.double.strange, n)
 	}
-	n.w.queue.push(n.w.now+reviveAfter, event{kind: evRevive, node: int32(n.index)})
+	n.w.queue.push(n.w.now+reviveAfter, event{kind: evStart, node: int32(n.index)})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
@@ -36,6 +37,7 @@ type World struct {
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
 	twins     *twinRun // nil but in scenarios of [Twins]
+	machines  machines
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
@@ -81,6 +83,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
+		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -183,7 +186,7 @@ func (w *World) handle(e *event) {
 	case evResume:
 		n.resume()
 		return
-	case evRevive:
+	case evStart:
 		w.restart(n)
 		return
 	}
@@ -235,6 +238,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		if w.twins != nil {
 			m = w.twins.unmask(m)
 		}
+		w.failStop(n, m)
 		w.promised(n, m)
 		if n.double != nil {
 			n.double.says(n, m)
@@ -272,6 +276,7 @@ func (w *World) promised(n *node, m consensus.Message) {
 		return
 	}
 	w.journals.Sent(v)
+	n.topVote = max(n.topVote, v.View)
 	w.note(w.votes.Signed(v))
 }
 
