@@ -214,10 +214,10 @@ func (w *World) accepted(m consensus.Message) {
 	}
 	switch m := m.(type) {
 	case *consensus.Proposal:
-		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
 	case *consensus.BlockResponse:
 		for _, p := range m.Proposals {
-			w.note(w.votes.Proposed(p.Hash(), &p.Block.Header))
+			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
 		}
 	}
 }

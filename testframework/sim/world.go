@@ -49,6 +49,7 @@ type World struct {
 	chains   *invariant.Chains
 	journals *invariant.Journals
 	err      error
+	meter    *meter // nil unless figures are taken
 
 	// Trace, when not nil, receives what happens, for people.
 	Trace func(at time.Duration, node int, text string)
@@ -269,7 +270,10 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		if w.meter != nil {
+			w.meter.proposal(w, m)
+		}
 		v = &m.LeaderVote
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
@@ -277,7 +281,7 @@ func (w *World) promised(n *node, m consensus.Message) {
 	}
 	w.journals.Sent(v)
 	n.topVote = max(n.topVote, v.View)
-	w.note(w.votes.Signed(v))
+	w.judge(w.votes.Signed(v))
 }
 
 // recovered tells the checkers what a process begins with. Votes that its journal remembers count as
@@ -287,20 +291,20 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 	n.reopened(tip.Height)
 	if n.validator() && n.correct() {
 		s := n.replica.Snapshot()
-		w.note(w.journals.Recovered(n.signer, &invariant.Recovery{
+		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
 				v.Signer = uint16(n.signer)
-				w.note(w.votes.Signed(&v))
+				w.judge(w.votes.Signed(&v))
 			}
 		}
 	}
 }
 
-// note keeps what a checker reports.
-func (w *World) note(err error) {
+// judge keeps what a checker reports.
+func (w *World) judge(err error) {
 	if err != nil {
 		w.fail(err)
 	}
@@ -372,6 +376,9 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
+	if w.meter != nil {
+		w.meter.final(w, f)
+	}
 	if w.Trace != nil {
 		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
 	}
