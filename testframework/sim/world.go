@@ -212,13 +212,13 @@ func (w *World) process(n *node, e *event) {
 
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
+	if w.twins != nil {
+		w.twins.send(n, s)
+		return
+	}
 	if n.liar == nil {
-		m := s.Message
-		if w.twins != nil {
-			m = w.twins.unmask(m)
-		}
-		w.promised(n, m)
-		p := w.pack(n, m)
+		w.promised(n, s.Message)
+		p := w.pack(n, s.Message)
 		if p == nil {
 			return
 		}
