@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -40,6 +39,12 @@ func Run(s *Scenario) (*Result, error) {
 func (w *World) Run() *Result {
 	r := new(Result)
 	w.guard(func() { w.phases(r) })
+	w.finish(r)
+	return r
+}
+
+// finish fills in what is known at the end of a run.
+func (w *World) finish(r *Result) {
 	r.Err, r.At, r.Hash, r.Stats = w.err, w.now, w.audit.String(), w.stats
 	r.Stats.Height = w.chains.Height()
 	r.Stats.Transactions = len(w.txs)
@@ -48,7 +53,6 @@ func (w *World) Run() *Result {
 			r.Stats.Receipts++
 		}
 	}
-	return r
 }
 
 // guard turns a panic of the code under test into a violation.
@@ -56,7 +60,7 @@ func (w *World) guard(do func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.err = nil
-			w.violate("panic", "%v\n%s", p, debug.Stack())
+			w.violate("panic", "%v%s", p, callers())
 		}
 	}()
 	do()
@@ -106,7 +110,7 @@ func (w *World) converge(r *Result) {
 		w.violate("liveness", "no block within %v after everything healed: %s", w.commitBound(), w.standings())
 	}
 	r.Recovery = w.now - healed
-	for w.err == nil && w.now < end {
+	for w.err == nil && w.now < end && (r.Level == 0 || !w.machines.hasty) {
 		w.advance(w.now + 100*time.Millisecond)
 		if r.Level == 0 && w.unlevel(due) == "" {
 			r.Level = w.now - healed
@@ -161,6 +165,7 @@ func (w *World) keeps(tx int) bool {
 const (
 	settleTime = 3 * time.Second
 	idleTime   = 5 * time.Second
+	lossyTime  = time.Second
 	// idleMessages is how many messages per second and ordered pair of nodes an idle network may
 	// send: statuses, and heartbeat blocks.
 	idleMessages = 20.0
@@ -185,15 +190,27 @@ func (w *World) quiet(r *Result) {
 		w.violate("idle traffic", "%.0f messages per second between %d idle nodes", r.IdleRate, len(w.nodes))
 		return
 	}
+	w.ask(r)
+}
+
+// ask submits one transaction to the idle network and waits for its receipt. Every other network loses half
+// of its messages in the first moments.
+func (w *World) ask(r *Result) {
 	asked, tx := w.now, len(w.txs)
+	bound := w.answerBound()
+	if w.scenario.Seed%2 == 0 {
+		w.net.Loss, bound = 0.5, w.commitBound()
+	}
 	for i := range w.nodes {
 		if w.submit(i); len(w.txs) > tx {
 			break
 		}
 	}
-	bound := w.answerBound()
 	for w.err == nil && w.txs[tx].seen == 0 && w.now < asked+bound {
 		w.advance(w.now + time.Millisecond)
+		if w.now > asked+lossyTime {
+			w.net.Loss = 0
+		}
 	}
 	r.Answer = w.now - asked
 	if w.err == nil && w.txs[tx].seen == 0 {

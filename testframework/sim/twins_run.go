@@ -104,7 +104,7 @@ func (t *Twins) run(index uint64, drops []uint64, tell func(at time.Duration, no
 	tw := newTwins(w, s, t.options.Late, drops)
 	if tell != nil {
 		w.Trace, w.OnMessage = tell, func(sent, arrived time.Duration, from, to int, m consensus.Message) {
-			tell(sent, from, fmt.Sprintf("to n%d: %s", to, brief(m)))
+			tell(sent, from, fmt.Sprintf("to n%d: %s", to, inWords(m)))
 		}
 	}
 	w.guard(func() { tw.phases(r) })
@@ -459,8 +459,8 @@ func (t *twinRun) unmask(m consensus.Message) consensus.Message {
 	return m
 }
 
-// brief is a message in a few words.
-func brief(m consensus.Message) string {
+// inWords is a message in a few words.
+func inWords(m consensus.Message) string {
 	switch m := m.(type) {
 	case *consensus.Vote:
 		return fmt.Sprintf("%s of view %d for %.4x by %d", m.Kind, m.View, m.Hash, m.Signer)

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
@@ -31,12 +32,17 @@ type World struct {
 	audit     auditor
 	stats     Stats
 	always    bool
+	muted     MessageKind
 	rate      float64
+	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
 	twins     *twinRun // nil but in scenarios of [Twins]
+	machines  machines
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
+	doubles    []*double
+	halts      int // of processes with a key that runs twice
 
 	law      *invariant.Committee
 	votes    *invariant.Votes
@@ -64,15 +70,20 @@ type Stats struct {
 	Transactions, Receipts             int
 }
 
-// New builds the world of a scenario; nothing runs before [World.Run].
+// New builds the world of a scenario; nothing runs before [World.Run]. It fails for a scenario that makes
+// no sense.
 func New(s *Scenario) (*World, error) { return newWorld(s, nil) }
 
 // newWorld adds, for validators, a second instance of each with the same key.
 func newWorld(s *Scenario, twinned []int) (*World, error) {
-	n := s.Validators + s.Observers + len(twinned)
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	n := s.nodes() + len(twinned)
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
+		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -89,6 +100,9 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 		w.nodes[i].app.n = w.nodes[i]
 	}
 	cfg := w.coreConfig(w.nodes[0])
+	if _, err := consensus.New(cfg); err != nil {
+		return nil, err
+	}
 	w.verifier = consensus.Verifier{Scheme: w.keys, Network: genesis, Committee: w.committee, Schedule: cfg.Schedule()}
 	w.law = &invariant.Committee{
 		Addresses: w.keys.addresses, Liar: make([]bool, s.Validators), Term: s.Term, Network: genesis, Recover: w.keys.Recover,
@@ -147,7 +161,9 @@ func (w *World) advance(end time.Duration) {
 		w.stats.Events++
 		w.handle(&e)
 	}
-	w.now = max(w.now, end)
+	if w.err == nil {
+		w.now = max(w.now, end)
+	}
 }
 
 // handle carries out one event.
@@ -160,13 +176,18 @@ func (w *World) handle(e *event) {
 		w.nextFault()
 		return
 	case evWork:
-		w.work()
+		if e.life == w.shift {
+			w.work()
+		}
 		return
 	case evLink:
 		w.noticed(int(e.node), int(e.peer))
 		return
 	case evResume:
 		n.resume()
+		return
+	case evStart:
+		w.restart(n)
 		return
 	}
 	if !n.up || e.life != n.life {
@@ -217,7 +238,11 @@ func (w *World) send(n *node, s *consensus.Send) {
 		return
 	}
 	if n.liar == nil {
+		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
+		if n.double != nil {
+			n.double.says(n, s.Message)
+		}
 		p := w.pack(n, s.Message)
 		if p == nil {
 			return
@@ -229,6 +254,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		}
 		return
 	}
+	n.liar.hear(s.Message)
 	for _, to := range w.nodes {
 		if to.peer != n.peer && (s.To == consensus.Everyone || s.To == to.peer) {
 			n.liar.say(to, s.Lane, s.Message)
@@ -243,14 +269,39 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.votes.Proposed(m.Hash(), &m.Block.Header)
+		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
 		v = &m.LeaderVote
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	if err := w.votes.Signed(v); err != nil {
+	n.topVote = max(n.topVote, v.View)
+	w.note(w.votes.Signed(v))
+}
+
+// recovered tells the checkers what a process begins with. Votes that its journal remembers count as
+// signed: it may have crashed before it sent them.
+func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
+	lost := n.rolledBack
+	n.reopened(tip.Height)
+	if n.validator() && n.correct() {
+		s := n.replica.Snapshot()
+		w.note(w.journals.Recovered(n.signer, &invariant.Recovery{
+			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
+		}))
+		for i := range records {
+			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
+				v.Signer = uint16(n.signer)
+				w.note(w.votes.Signed(&v))
+			}
+		}
+	}
+}
+
+// note keeps what a checker reports.
+func (w *World) note(err error) {
+	if err != nil {
 		w.fail(err)
 	}
 }
@@ -296,7 +347,7 @@ func (w *World) work() {
 func (w *World) planWork() {
 	if w.rate > 0 {
 		wait := time.Duration(w.rng.ExpFloat64() / w.rate * float64(time.Second))
-		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork})
+		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork, life: w.shift})
 	}
 }
 
