@@ -76,12 +76,6 @@ func (w *World) transmit(from, dest *node, lane consensus.Lane, p *packet, extra
 		w.stats.Lost++
 		return
 	}
-	if w.twins != nil {
-		if p = w.twins.pass(from, dest, p); p == nil {
-			w.stats.Lost++
-			return
-		}
-	}
 	net := &w.net
 	if net.Loss > 0 && w.rng.Float64() < net.Loss {
 		w.stats.Lost++

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"sort"
@@ -30,11 +31,14 @@ type TwinsOptions struct {
 	Views, Parts int
 	// Term is T, Window is W.
 	Term, Window uint64
+	// Late has FINALIZE votes and finalizations travel within the groups of the next view, which begins
+	// when they are sent. Then a block can have a quorum's FINALIZE votes of which nobody sees all.
+	Late bool
 }
 
 // DefaultTwinsOptions are those of the release gate: one liar of four.
 func DefaultTwinsOptions() TwinsOptions {
-	return TwinsOptions{Validators: 4, Twins: 1, Views: 4, Parts: 2, Term: 1}
+	return TwinsOptions{Validators: 4, Twins: 1, Views: 4, Parts: 2, Term: 1, Late: true}
 }
 
 // Limits of a scope: every scenario has a number below 2^62, and the tables behind the numbers stay small.
@@ -177,6 +181,9 @@ func (t *Twins) Command(index uint64) string {
 	if o.Parts != DefaultTwinsOptions().Parts {
 		text += fmt.Sprintf(" --parts %d", o.Parts)
 	}
+	if !o.Late {
+		text += " --late=false"
+	}
 	return text + fmt.Sprintf(" --index %d", index)
 }
 
@@ -210,23 +217,31 @@ func (s *TwinsScenario) instance(i int) string {
 	return fmt.Sprint(i)
 }
 
-// Sample visits k different indices, all when there are fewer, in an order drawn from a seed. It needs no
-// memory: a Feistel network permutes the indices, walking on from what lies beyond the last.
-func (t *Twins) Sample(seed, k uint64) func(yield func(uint64) bool) {
+// Sample visits k different indices, all when there are fewer, in an order drawn from a seed.
+func (t *Twins) Sample(seed, k uint64) iter.Seq[uint64] {
+	pick := t.shuffle(seed)
+	return func(yield func(uint64) bool) {
+		for i := range min(k, t.count) {
+			if !yield(pick(i)) {
+				return
+			}
+		}
+	}
+}
+
+// shuffle returns a permutation of the indices. It needs no memory: a Feistel network permutes the numbers
+// below a power of four, walking on from those beyond the last index.
+func (t *Twins) shuffle(seed uint64) func(i uint64) uint64 {
 	half := 1
 	for half < 31 && uint64(1)<<(2*half) < t.count {
 		half++
 	}
-	return func(yield func(uint64) bool) {
-		for i := range min(k, t.count) {
-			x := shuffled(i, seed, half)
-			for x >= t.count {
-				x = shuffled(x, seed, half)
-			}
-			if !yield(x) {
-				return
-			}
+	return func(i uint64) uint64 {
+		x := shuffled(i, seed, half)
+		for x >= t.count {
+			x = shuffled(x, seed, half)
 		}
+		return x
 	}
 }
 

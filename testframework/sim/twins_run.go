@@ -28,6 +28,8 @@ type TwinsResult struct {
 	Hash uint64
 	// Events is how many there were, Height the height of the chain when the twins fell silent.
 	Events, Height uint64
+	// Deliveries is how many of them could be lost: those before the twins fell silent.
+	Deliveries uint64
 	// Settled is when the twins fell silent, Recovery how long after that a block was final everywhere.
 	Settled, Recovery time.Duration
 }
@@ -50,8 +52,10 @@ const (
 type twinRun struct {
 	w        *World
 	scenario TwinsScenario
-	// free is the highest view that has been opened to all, besides those above the scenario's.
-	free uint64
+	late     bool
+	// open marks views that are open to all, by view; loose says that all below are too, and every FINALIZE.
+	open  []bool
+	loose bool
 	// moved is when an instance last entered a view or committed.
 	moved time.Duration
 	over  bool // the last phase has begun
@@ -63,16 +67,18 @@ type twinRun struct {
 	masked map[common.Hash]*consensus.Proposal
 	real   map[common.Hash]*consensus.Proposal
 
-	drops []uint64 // ordinals of deliveries that are lost
-	count uint64   // of deliveries before the last phase
+	said  [][]uint64 // by sender and receiver: what was delivered
+	drops []uint64   // ordinals of deliveries that are lost
+	count uint64     // of deliveries before the last phase
 }
 
-// Run runs the scenario with an index below Count.
-func (t *Twins) Run(index uint64) *TwinsResult { return t.run(index, nil, nil) }
+// Run runs the scenario with an index below Count. Deliveries with the given ordinals, of those before the
+// twins fall silent, are lost.
+func (t *Twins) Run(index uint64, lost ...uint64) *TwinsResult { return t.run(index, lost, nil) }
 
-// Trace runs a scenario and says what happens, for people.
-func (t *Twins) Trace(index uint64, tell func(at time.Duration, node int, text string)) *TwinsResult {
-	return t.run(index, nil, tell)
+// Trace is Run and says what happens, for people.
+func (t *Twins) Trace(index uint64, tell func(at time.Duration, node int, text string), lost ...uint64) *TwinsResult {
+	return t.run(index, lost, tell)
 }
 
 // RunTwins runs one scenario of some options.
@@ -95,14 +101,14 @@ func (t *Twins) run(index uint64, drops []uint64, tell func(at time.Duration, no
 		r.Err = err
 		return r
 	}
-	tw := newTwins(w, s, drops)
+	tw := newTwins(w, s, t.options.Late, drops)
 	if tell != nil {
 		w.Trace, w.OnMessage = tell, func(sent, arrived time.Duration, from, to int, m consensus.Message) {
 			tell(sent, from, fmt.Sprintf("to n%d: %s", to, inWords(m)))
 		}
 	}
 	w.guard(func() { tw.phases(r) })
-	r.Err, r.Hash, r.Events = w.err, w.audit.h, w.stats.Events
+	r.Err, r.Hash, r.Events, r.Deliveries = w.err, w.audit.h, w.stats.Events, tw.count
 	return r
 }
 
@@ -115,11 +121,12 @@ func (o TwinsOptions) scenario() *Scenario {
 	}
 }
 
-func newTwins(w *World, s TwinsScenario, drops []uint64) *twinRun {
+func newTwins(w *World, s TwinsScenario, late bool, drops []uint64) *twinRun {
 	t := &twinRun{
-		w: w, scenario: s, drops: drops, view: make([]uint64, len(w.nodes)), height: make([]uint64, len(w.nodes)),
+		w: w, scenario: s, late: late, said: make([][]uint64, len(w.nodes)*len(w.nodes)), open: make([]bool, len(s.Groups)+1), drops: drops, view: make([]uint64, len(w.nodes)), height: make([]uint64, len(w.nodes)),
 		masked: map[common.Hash]*consensus.Proposal{}, real: map[common.Hash]*consensus.Proposal{},
 	}
+	t.open[0] = true
 	for i := range s.Twinned {
 		w.nodes[w.scenario.Validators+i].clock.offset = twinOffset * time.Duration(i+1)
 	}
@@ -139,12 +146,8 @@ func (t *twinRun) phases(r *TwinsResult) {
 			w.advance(at)
 			continue
 		}
-		if t.free >= t.top() {
+		if !t.unlock() {
 			break // All are connected, and yet nothing moves: the last phase reports why.
-		}
-		t.free, t.moved = t.top(), max(w.now, t.moved+t.patience())
-		if w.Trace != nil {
-			w.Trace(w.now, -1, fmt.Sprintf("view %d is opened to all", t.free))
 		}
 	}
 	r.Settled, r.Height = w.now, w.chains.Height()
@@ -152,6 +155,26 @@ func (t *twinRun) phases(r *TwinsResult) {
 		t.converge()
 		r.Recovery = w.now - r.Settled
 	}
+}
+
+// unlock opens the highest view that anybody is in, or else everything up to it. It reports whether there was
+// anything to open.
+func (t *twinRun) unlock() bool {
+	t.moved = max(t.w.now, t.moved+t.patience())
+	top := min(t.top(), uint64(len(t.open)-1))
+	if slices.Contains(t.open[top:top+1], false) {
+		t.open[top] = true
+		if t.w.Trace != nil {
+			t.w.Trace(t.w.now, -1, fmt.Sprintf("view %d is opened to all", top))
+		}
+		return true
+	}
+	shut := !t.loose
+	t.loose = true
+	for v := range top {
+		t.open[v] = true
+	}
+	return shut
 }
 
 // past reports that all correct instances are beyond the views of the scenario, or some far beyond.
@@ -249,49 +272,114 @@ func (t *twinRun) stepped(n *node, s *consensus.Snapshot) {
 	}
 }
 
-// pass is what of a packet reaches a node, nil for nothing.
-func (t *twinRun) pass(from, dest *node, p *packet) *packet {
-	if t.over || t.view[from.index] == 0 {
-		return p // The last phase, or the first words after a start.
+// send passes on what an instance says to those whom it reaches.
+func (t *twinRun) send(from *node, s *consensus.Send) {
+	w := t.w
+	m := t.unmask(s.Message)
+	w.promised(from, m)
+	about, sum := t.about(from, m), said(m)
+	var p *packet // One for all whom all of it reaches, made when there is somebody.
+	for _, to := range w.nodes {
+		if to.peer == from.peer || s.To != consensus.Everyone && s.To != to.peer || !to.up {
+			continue
+		}
+		part, what := m, sum
+		if !t.over && t.view[from.index] != 0 { // Else it is the last phase, or the first word after the start.
+			if certs, ok := m.(*consensus.CertResponse); ok {
+				if part = t.certificates(from, to, certs); part != m {
+					what = said(part)
+				}
+			} else if !t.reaches(from, to, about) {
+				part = nil
+			}
+			if part == nil || t.old(from, to, what) || t.dropped() {
+				continue
+			}
+			t.remember(from, to, what)
+		}
+		q := p
+		if part != m || q == nil {
+			if q = w.pack(from, part); q == nil {
+				return
+			}
+			if part == m {
+				p = q
+			}
+		}
+		w.transmit(from, to, s.Lane, t.mask(to, q), 0)
 	}
-	var reaches bool
-	switch m := p.message.(type) {
-	case *consensus.Vote:
-		reaches = t.together(from, dest, m.View)
-	case *consensus.Cert:
-		reaches = t.together(from, dest, m.View)
-	case *consensus.Proposal:
-		reaches = t.together(from, dest, m.Block.Header.View)
-	case *consensus.CertResponse:
-		p = t.certificates(from, dest, p, m)
-		reaches = p != nil
-	default:
-		reaches = t.together(from, dest, t.view[from.index])
-	}
-	if !reaches {
-		return nil
-	}
-	t.count++
-	if slices.Contains(t.drops, t.count-1) {
-		return nil
-	}
-	return t.mask(dest, p)
 }
 
-// together reports whether what is said about a view reaches another instance.
-func (t *twinRun) together(from, dest *node, view uint64) bool {
-	if view <= t.free || view == 0 || view > uint64(len(t.scenario.Groups)) {
+// dropped counts a delivery and reports whether it is one that is lost.
+func (t *twinRun) dropped() bool {
+	t.count++
+	return slices.Contains(t.drops, t.count-1)
+}
+
+// said condenses a message that need not be told twice, 0 for one that asks for an answer.
+func said(m consensus.Message) uint64 {
+	switch m.(type) {
+	case nil, *consensus.CertRequest, *consensus.BlockRequest:
+		return 0
+	case *consensus.Vote:
+		return ^sumOf(m) // The sum of a vote by validator 0 is that of a certificate.
+	}
+	return sumOf(m)
+}
+
+// old reports whether a receiver had the same from its sender. Those who are behind repeat themselves for
+// as long as the views last, and nobody learns anything from it.
+func (t *twinRun) old(from, dest *node, sum uint64) bool {
+	return sum != 0 && slices.Contains(t.said[from.index*len(t.w.nodes)+dest.index], sum)
+}
+
+func (t *twinRun) remember(from, dest *node, sum uint64) {
+	if sum != 0 {
+		all := &t.said[from.index*len(t.w.nodes)+dest.index]
+		*all = append(*all, sum)
+	}
+}
+
+// subject is the view whose groups a message travels in; sticky if they are not opened with the view.
+type subject struct {
+	view   uint64
+	sticky bool
+}
+
+// about is the subject of a message.
+func (t *twinRun) about(from *node, m consensus.Message) subject {
+	switch m := m.(type) {
+	case *consensus.Vote:
+		return t.subject(m.Kind, m.View)
+	case *consensus.Cert:
+		return t.subject(m.Kind, m.View)
+	case *consensus.Proposal:
+		return subject{view: m.Block.Header.View}
+	}
+	return subject{view: t.view[from.index]}
+}
+
+func (t *twinRun) subject(kind consensus.Kind, view uint64) subject {
+	if t.late && kind == consensus.Finalize {
+		return subject{view + 1, true}
+	}
+	return subject{view: view}
+}
+
+// reaches reports whether what is said about something reaches another instance.
+func (t *twinRun) reaches(from, dest *node, s subject) bool {
+	if s.view >= uint64(len(t.open)) || t.open[s.view] && (t.loose || !s.sticky) {
 		return true
 	}
-	groups := t.scenario.Groups[view-1]
+	groups := t.scenario.Groups[s.view-1]
 	return groups[from.index] == groups[dest.index]
 }
 
-// certificates filters an answer.
-func (t *twinRun) certificates(from, dest *node, p *packet, m *consensus.CertResponse) *packet {
+// certificates is what of an answer reaches another instance, nil for nothing.
+func (t *twinRun) certificates(from, dest *node, m *consensus.CertResponse) consensus.Message {
 	var kept []*consensus.Cert
 	for _, c := range m.Certs {
-		if t.together(from, dest, c.View) {
+		if t.reaches(from, dest, t.subject(c.Kind, c.View)) {
 			kept = append(kept, c)
 		}
 	}
@@ -299,9 +387,9 @@ func (t *twinRun) certificates(from, dest *node, p *packet, m *consensus.CertRes
 	case 0:
 		return nil
 	case len(m.Certs):
-		return p
+		return m
 	}
-	return t.w.pack(from, &consensus.CertResponse{Certs: kept})
+	return &consensus.CertResponse{Certs: kept}
 }
 
 // mask lets an instance have blocks of its double. A validator halts when it sees its own vote and does

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -185,7 +186,7 @@ func TestNewTwins_refuses(t *testing.T) {
 	}
 }
 
-// Everything of small scopes.
+// Everything of small scopes, with FINALIZE votes that travel in their own view's groups and in the next.
 func TestTwins_exhaustive(t *testing.T) {
 	for _, o := range []sim.TwinsOptions{
 		{Views: 2, Term: 1, Window: 0},
@@ -195,15 +196,118 @@ func TestTwins_exhaustive(t *testing.T) {
 		{Views: 3, Term: 2, Window: 1},
 		{Views: 3, Term: 16, Window: 4},
 	} {
-		o.Validators, o.Twins, o.Parts = 4, 1, 2
-		t.Run(fmt.Sprintf("T=%d/W=%d/views=%d", o.Term, o.Window, o.Views), func(t *testing.T) {
+		for _, o.Late = range []bool{false, true} {
+			if testing.Short() && o.Views > 2 {
+				continue
+			}
+			o.Validators, o.Twins, o.Parts = 4, 1, 2
+			t.Run(fmt.Sprintf("T=%d/W=%d/views=%d/late=%v", o.Term, o.Window, o.Views, o.Late), func(t *testing.T) {
+				s := scope(t, o)
+				quiet(t, s, s.Sweep(t.Context(), sim.TwinsPlan{}))
+			})
+		}
+	}
+}
+
+// quiet fails for violations.
+func quiet(t *testing.T, s *sim.Twins, r *sim.TwinsReport) {
+	t.Helper()
+	for _, v := range r.First {
+		t.Error(s.Explain(v))
+	}
+	if r.Violations != 0 || r.Done != r.Total {
+		t.Fatalf("%d violations in %d of %d scenarios", r.Violations, r.Done, r.Total)
+	}
+	t.Logf("%d of %d scenarios, %d events each, hash %016x", r.Done, s.Count(), r.Events/r.Done, r.Hash)
+}
+
+// More views, groups and validators than fit, by sample; without twins the network only splits.
+func TestTwins_sample(t *testing.T) {
+	for _, o := range []sim.TwinsOptions{
+		{Validators: 4, Twins: 1, Views: 4, Parts: 2, Term: 1, Late: true},
+		{Validators: 4, Twins: 1, Views: 6, Parts: 3, Term: 1, Late: true},
+		{Validators: 4, Twins: 1, Views: 6, Parts: 2, Term: 2, Window: 1, Late: true},
+		{Validators: 4, Twins: 1, Views: 6, Parts: 3, Term: 3, Window: 2},
+		{Validators: 4, Twins: 1, Views: 8, Parts: 2, Term: 16, Window: 4, Late: true},
+		{Validators: 4, Twins: 0, Views: 5, Parts: 2, Term: 2, Window: 1, Late: true},
+		{Validators: 7, Twins: 2, Views: 4, Parts: 3, Term: 2, Window: 1, Late: true},
+		{Validators: 5, Twins: 1, Views: 4, Parts: 3, Term: 1, Late: true},
+	} {
+		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
 			s := scope(t, o)
-			for i := range s.Count() {
-				if r := s.Run(i); r.Err != nil {
-					t.Fatalf("%v\n%s%s", r.Err, s.Describe(i), s.Command(i))
+			quiet(t, s, s.Sweep(t.Context(), sim.TwinsPlan{Sample: 400, Seed: 1}))
+		})
+	}
+}
+
+// Two liars of four are more than the protocol tolerates: that must show.
+func TestTwins_tooMany_isReported(t *testing.T) {
+	o := sim.TwinsOptions{Validators: 4, Twins: 2, Views: 2, Parts: 2, Term: 1}
+	s := scope(t, o)
+	r := s.Sweep(t.Context(), sim.TwinsPlan{Sample: 500, Seed: 1, Stop: 1})
+	if r.Violations == 0 {
+		t.Fatalf("nothing in %d scenarios", r.Done)
+	}
+	v := r.First[0]
+	text := s.Explain(v)
+	if again, err := sim.RunTwins(o, v.Index); err != nil || again.Hash != v.Hash || again.Err == nil || again.Err.Error() != v.Err.Error() {
+		t.Errorf("%v when run again\n%s", again.Err, text)
+	}
+	for _, want := range []string{"view 2, leader 1:  {", "tercet sim twins --validators 4 --twins 2 --views 2 --term 1 --window 0 --late=false --index "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	t.Logf("after %d scenarios:\n%s", r.Done, text)
+}
+
+func TestTwins_Sweep_hashWithoutOrder(t *testing.T) {
+	s := scope(t, sim.TwinsOptions{Validators: 4, Twins: 1, Views: 3, Parts: 2, Term: 2, Window: 1, Late: true})
+	var hashes []uint64
+	for _, jobs := range []int{1, 3} {
+		calls := uint64(0)
+		r := s.Sweep(t.Context(), sim.TwinsPlan{Sample: 300, Seed: 3, Jobs: jobs, Progress: func(done, total, violations uint64) {
+			if calls++; done > total || total != 300 || violations != 0 {
+				t.Errorf("%d of %d, %d violations", done, total, violations)
+			}
+		}})
+		hashes = append(hashes, r.Hash)
+		if r.Done != 300 || calls == 0 {
+			t.Errorf("%d jobs: %d done, %d calls", jobs, r.Done, calls)
+		}
+	}
+	if hashes[0] != hashes[1] || hashes[0] == 0 {
+		t.Errorf("hashes %x", hashes)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r := s.Sweep(ctx, sim.TwinsPlan{}); r.Done != 0 {
+		t.Errorf("%d done after the end", r.Done)
+	}
+}
+
+// Every single delivery, and every pair of them, is lost once in the first views without partitions.
+func TestTwins_lostDeliveries(t *testing.T) {
+	for _, o := range []sim.TwinsOptions{{Views: 2, Term: 1}, {Views: 2, Term: 16, Window: 4}} {
+		o.Validators, o.Parts = 4, 1
+		t.Run(fmt.Sprintf("T=%d/W=%d", o.Term, o.Window), func(t *testing.T) {
+			s := scope(t, o)
+			runs := 0
+			check := func(lost ...uint64) uint64 {
+				r := s.Run(0, lost...)
+				if runs++; r.Err != nil {
+					t.Fatalf("without the deliveries %d: %v", lost, r.Err)
+				}
+				return r.Deliveries
+			}
+			all := check()
+			for i := range all {
+				after := check(i)
+				for j := i + 1; j < after && !testing.Short(); j++ {
+					check(i, j)
 				}
 			}
-			t.Logf("%d scenarios", s.Count())
+			t.Logf("%d runs, %d deliveries", runs, all)
 		})
 	}
 }

@@ -234,17 +234,17 @@ func (w *World) process(n *node, e *event) {
 
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
+	if w.twins != nil {
+		w.twins.send(n, s)
+		return
+	}
 	if n.liar == nil {
-		m := s.Message
-		if w.twins != nil {
-			m = w.twins.unmask(m)
-		}
-		w.failStop(n, m)
-		w.promised(n, m)
+		w.failStop(n, s.Message)
+		w.promised(n, s.Message)
 		if n.double != nil {
-			n.double.says(n, m)
+			n.double.says(n, s.Message)
 		}
-		p := w.pack(n, m)
+		p := w.pack(n, s.Message)
 		if p == nil {
 			return
 		}
