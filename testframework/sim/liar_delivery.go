@@ -37,14 +37,14 @@ func chooseAudience(l *liar) {
 }
 
 func selective(l *liar, to *node, m consensus.Message) []speech {
-	if l.audience>>to.index&1 == 0 && l.audience != 0 || l.muted>>sort(m)&1 != 0 {
+	if l.audience>>to.index&1 == 0 && l.audience != 0 || l.muted>>kindOf(m)&1 != 0 {
 		return nil
 	}
 	return same(m)
 }
 
-// sort numbers the kinds of messages.
-func sort(m consensus.Message) int {
+// kindOf numbers the kinds of messages.
+func kindOf(m consensus.Message) int {
 	switch m := m.(type) {
 	case *consensus.Vote:
 		return int(m.Kind)
@@ -115,8 +115,20 @@ func (l *liar) ahead() uint64 {
 	return v + 1 + w.rng.Uint64N(2*s.Term)
 }
 
+// Now and then one node gets a burst: in two minutes ten thousand votes that it must not keep.
+const (
+	burst       = 600
+	burstChance = 0.02
+)
+
 // spamFuture floods with messages about views ahead, some every Δ.
 func spamFuture(l *liar) {
+	if l.chance(burstChance) {
+		victim := l.n.w.nodes[(l.n.index+1)%len(l.n.w.nodes)]
+		for range burst {
+			l.send(victim, consensus.LaneVote, speech{message: l.vote(consensus.Nullify, l.view()+l.n.w.rng.Uint64N(1_000_000), common.Hash{})})
+		}
+	}
 	for range 4 + l.n.w.rng.IntN(8) {
 		m := l.future()
 		if l.chance(0.3) {

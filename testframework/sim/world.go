@@ -139,7 +139,9 @@ func (w *World) advance(end time.Duration) {
 		w.stats.Events++
 		w.handle(&e)
 	}
-	w.now = max(w.now, end)
+	if w.err == nil {
+		w.now = max(w.now, end)
+	}
 }
 
 // handle carries out one event.
