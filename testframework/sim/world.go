@@ -47,6 +47,8 @@ type World struct {
 	Trace func(at time.Duration, node int, text string)
 	// OnMessage, when not nil, sees each delivery, for drawings.
 	OnMessage func(sent, arrived time.Duration, from, to int, m consensus.Message)
+	// OnEvent, when not nil, sees all other events, see [Record].
+	OnEvent func(Entry)
 }
 
 // transaction is what a client gave to a node.
@@ -211,6 +213,7 @@ func (w *World) process(n *node, e *event) {
 
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
+	w.spoke(n, s.Message)
 	if n.liar == nil {
 		w.promised(n, s.Message)
 		p := w.pack(n, s.Message)
@@ -316,9 +319,7 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
-	if w.Trace != nil {
-		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
-	}
+	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {
@@ -347,7 +348,7 @@ func (w *World) acknowledged(n *node) {
 
 // accused checks evidence: it must never name a correct validator.
 func (w *World) accused(n *node, e *consensus.Evidence) {
-	w.trace(n, "evidence against n%d: %s and %s of view %d", e.A.Signer, e.A.Kind, e.B.Kind, e.A.View)
+	w.note(n, Entry{Kind: EntryEvidence, View: e.A.View, Text: fmt.Sprintf("accuses n%d of %s and %s", e.A.Signer, e.A.Kind, e.B.Kind)})
 	if who := int(e.A.Signer); !w.law.Liar[who] && n.correct() {
 		w.violate("false evidence", "node %d accuses validator %d of %s and %s in the views %d and %d", n.index, who, e.A.Kind, e.B.Kind, e.A.View, e.B.View)
 	}
@@ -389,11 +390,5 @@ func (w *World) fail(err error) {
 			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
-	}
-}
-
-func (w *World) trace(n *node, format string, args ...any) {
-	if w.Trace != nil {
-		w.Trace(w.now, n.index, fmt.Sprintf(format, args...))
 	}
 }
