@@ -55,6 +55,8 @@ type World struct {
 	Trace func(at time.Duration, node int, text string)
 	// OnMessage, when not nil, sees each delivery, for drawings.
 	OnMessage func(sent, arrived time.Duration, from, to int, m consensus.Message)
+	// OnEvent, when not nil, sees all other events, see [Record].
+	OnEvent func(Entry)
 }
 
 // transaction is what a client gave to a node.
@@ -238,6 +240,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		w.twins.send(n, s)
 		return
 	}
+	w.spoke(n, s.Message)
 	if n.liar == nil {
 		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
@@ -379,9 +382,7 @@ func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	if w.meter != nil {
 		w.meter.final(w, f)
 	}
-	if w.Trace != nil {
-		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
-	}
+	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {
@@ -410,7 +411,7 @@ func (w *World) acknowledged(n *node) {
 
 // accused checks evidence: it must never name a correct validator.
 func (w *World) accused(n *node, e *consensus.Evidence) {
-	w.trace(n, "evidence against n%d: %s and %s of view %d", e.A.Signer, e.A.Kind, e.B.Kind, e.A.View)
+	w.note(n, Entry{Kind: EntryEvidence, View: e.A.View, Text: fmt.Sprintf("accuses n%d of %s and %s", e.A.Signer, e.A.Kind, e.B.Kind)})
 	if who := int(e.A.Signer); !w.law.Liar[who] && n.correct() {
 		w.violate("false evidence", "node %d accuses validator %d of %s and %s in the views %d and %d", n.index, who, e.A.Kind, e.B.Kind, e.A.View, e.B.View)
 	}
@@ -452,11 +453,5 @@ func (w *World) fail(err error) {
 			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
-	}
-}
-
-func (w *World) trace(n *node, format string, args ...any) {
-	if w.Trace != nil {
-		w.Trace(w.now, n.index, fmt.Sprintf(format, args...))
 	}
 }
