@@ -127,7 +127,7 @@ var table = [...]entry{
 	ForeignOwnVoteIgnored:        {"foreign-own-vote-ignored", "incident 8", "a vote with the own key that the log does not know stops nobody"},
 	NeverFetchesNotarizedSibling: {"never-fetches-notarized-sibling", "incident 9", "a block is not fetched when another proposal of its view came first"},
 	SecondProposalPanics:         {"second-proposal-panics", "incident 10", "a second proposal of a view panics"},
-	FinalizeNeverRepeated:        {"finalize-never-repeated", "incident 11", "a FINALIZE is sent once only"},
+	FinalizeNeverRepeated:        {"finalize-never-repeated", "incident 11", "a FINALIZE is sent once only, and a block that waits for it asks for no successor"},
 	NoCertificatesInHelp:         {"no-certificates-in-help", "incident 12", "help and repeated votes come without certificates"},
 	ProposesOverGap:              {"proposes-over-gap", "incident 13", "a leader takes a view that it knows nothing about for covered, and proposes"},
 	QuorumTwoFPlusOne:            {"quorum-two-f-plus-one", "incident 14", "the quorum is 2f+1 for every n"},
