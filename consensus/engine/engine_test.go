@@ -18,7 +18,6 @@ import (
 	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/consensus/sig"
 	"github.com/tercet-chain/tercet/consensus/wal"
-	"github.com/tercet-chain/tercet/internal/testlog"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
 
@@ -168,7 +167,7 @@ func newCommittee(t *testing.T, n int) *committee {
 func (c *committee) logDir(i int) string { return filepath.Join(c.dir, string(rune('a'+i)), "wal") }
 
 // open makes replica i from its log and chain; it does not run yet.
-func (c *committee) open(i int, app *application, opts wal.Options, expect ...testlog.Option) {
+func (c *committee) open(i int, app *application, opts wal.Options) {
 	opts.Network, opts.SegmentBytes = c.genesis, 1<<20
 	log, records, err := wal.Open(c.logDir(i), opts)
 	if err != nil {
@@ -188,7 +187,8 @@ func (c *committee) open(i int, app *application, opts wal.Options, expect ...te
 			Network: c.genesis, Committee: c.members, Signer: c.keys[i], Peers: c.members.Size(),
 			Term: 1, MaxBlockBytes: 1 << 20, Timing: timing, Tip: tip, Recovered: records,
 		},
-		Scheme: sig.NewCache(sig.Secp256k1{}, 1024), Log: log, Network: r.net, App: app, Logger: testlog.New(c.t, expect...),
+		Scheme: sig.NewCache(sig.Secp256k1{}, 1024), Log: log, Network: r.net, App: app,
+		OnEvidence: func(e consensus.Evidence) { c.t.Errorf("evidence among honest replicas: %+v", e) },
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -22,12 +22,19 @@ type Log interface {
 // decides, without a goroutine, a clock or a network. [Engine] drives one, a
 // simulator many. It is not safe for concurrent use.
 type Replica struct {
+	// PruneViews is how many views go by between two prunings; it may be set before the first. Default
+	// [DefaultPruneViews].
+	PruneViews uint64
+
 	core     *consensus.Core
 	epoch    uint64
 	log      Log
 	prunedAt uint64
 	outputs  []consensus.Output // of the latest Step, reused
 }
+
+// DefaultPruneViews keeps the cost of pruning, two syncs, out of nearly all iterations.
+const DefaultPruneViews = 100
 
 // maxUnsynced is how many bytes of records wait for one sync, far below what
 // the log takes.
@@ -40,7 +47,7 @@ func NewReplica(cfg consensus.Config, log Log) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Replica{core: core, epoch: cfg.Epoch, log: log}, nil
+	return &Replica{PruneViews: DefaultPruneViews, core: core, epoch: cfg.Epoch, log: log}, nil
 }
 
 // Snapshot is where the Core stands.
@@ -92,11 +99,11 @@ func (r *Replica) record(records []consensus.Record, unsynced int) (int, error) 
 	return unsynced, nil
 }
 
-// Prune lets the log drop what lies far enough below the durable tip, a hundred
-// views at a time. It is called after the outputs were carried out.
+// Prune lets the log drop what lies far enough below the durable tip, many views
+// at a time. It is called after the outputs were carried out.
 func (r *Replica) Prune() error {
 	below := r.core.KeepFrom()
-	if below < r.prunedAt+100 || !r.core.Snapshot().Voting {
+	if below < r.prunedAt+r.PruneViews || !r.core.Snapshot().Voting {
 		return nil // A validator that waits to vote again keeps the record that says so.
 	}
 	r.prunedAt = below

@@ -1,7 +1,10 @@
 package invariant
 
 import (
+	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -12,6 +15,7 @@ import (
 type Journals struct {
 	committee *Committee
 	sent      []map[sentVote]struct{}
+	behind    []bool // by validator: its store lost blocks and has not come back to where it was
 }
 
 type sentVote struct {
@@ -22,7 +26,7 @@ type sentVote struct {
 
 // NewJournals begins with empty journals.
 func NewJournals(c *Committee) *Journals {
-	j := &Journals{committee: c, sent: make([]map[sentVote]struct{}, len(c.Addresses))}
+	j := &Journals{committee: c, sent: make([]map[sentVote]struct{}, len(c.Addresses)), behind: make([]bool, len(c.Addresses))}
 	for i := range j.sent {
 		j.sent[i] = map[sentVote]struct{}{}
 	}
@@ -34,56 +38,102 @@ func (j *Journals) Sent(v *consensus.Vote) {
 	j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}] = struct{}{}
 }
 
+// Holds reports that a vote left its signer's process.
+func (j *Journals) Holds(v *consensus.Vote) bool {
+	_, ok := j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}]
+	return ok
+}
+
 // Lost forgets a validator's votes: a fault took its journal.
 func (j *Journals) Lost(validator int) { clear(j.sent[validator]) }
 
-// Recovered compares what a journal gave back with what was seen of its validator above the view of the
-// newest block in its store. Records must hold what they promise: a NOTARIZE the whole block, a FINALIZE
-// the notarization.
-func (j *Journals) Recovered(validator int, records []consensus.Record, tipView uint64) error {
+// Recovery is what a validator's process found on its disk.
+type Recovery struct {
+	Records []consensus.Record
+	// TipView is the view of the newest block in the store that has a finalization.
+	TipView uint64
+	// StoreLost says that a fault took blocks from the store.
+	StoreLost bool
+	// View that the process begins in, and whether it votes there.
+	View   uint64
+	Voting bool
+}
+
+// Recovered compares what a disk gave back with what was seen of its validator: every vote from two terms
+// below the newest stored block on. Records must hold what they promise: a NOTARIZE the whole block, a
+// FINALIZE the notarization, which also opens the next view. Where votes may be forgotten, because the store
+// lost what had made them irrelevant, there is no voting.
+func (j *Journals) Recovered(validator int, r *Recovery) error {
 	const rule = "journal"
-	have := make(map[sentVote]struct{}, len(records))
-	floor := uint64(0)
-	for i := range records {
-		r := &records[i]
-		v := sentVote{view: r.View}
-		switch r.Type {
-		case consensus.RecordNullify:
-			v.kind = consensus.Nullify
-		case consensus.RecordNotarize:
-			m, err := consensus.DecodeMessage(r.Data)
-			p, ok := m.(*consensus.Proposal)
-			if err != nil || !ok {
-				return violation(rule, "validator %d: NOTARIZE of view %d does not read back: %v", validator, r.View, err)
-			}
-			v.kind, v.hash = consensus.Notarize, p.Hash()
-			f := consensus.FinalBlock{Block: &p.Block, Hash: v.hash}
-			if err := (&Chains{committee: j.committee}).bytes(validator, &f); err != nil {
-				return violation(rule, "validator %d: NOTARIZE of view %d without its block", validator, r.View)
-			}
-		case consensus.RecordFinalize:
-			c := new(consensus.Cert)
-			if err := rlp.DecodeBytes(r.Data, c); err != nil || c.Kind != consensus.Notarize || c.View != r.View {
-				return violation(rule, "validator %d: FINALIZE of view %d without its notarization: %v", validator, r.View, err)
-			}
-			v.kind, v.hash = consensus.Finalize, c.Hash
-		case consensus.RecordFloor:
-			floor = max(floor, r.View)
-			continue
-		default:
+	have := make(map[sentVote]struct{}, len(r.Records))
+	floor, opens := uint64(0), r.TipView+1
+	for i := range r.Records {
+		if r.Records[i].Type == consensus.RecordFloor {
+			floor = max(floor, r.Records[i].View)
+		}
+		v, ok, err := Remembered(&r.Records[i])
+		if err != nil {
+			return violation(rule, "validator %d: %v", validator, err)
+		}
+		if !ok {
 			continue
 		}
-		have[v] = struct{}{}
+		have[sentVote{v.Kind, v.View, v.Hash}] = struct{}{}
+		if v.Kind == consensus.Finalize {
+			opens = max(opens, v.View+1)
+		}
+	}
+	keep := r.TipView - min(r.TipView, 2*j.committee.Term)
+	j.behind[validator] = floor > keep && (r.StoreLost || j.behind[validator])
+	switch {
+	case floor > keep && !j.behind[validator]:
+		return violation(rule, "validator %d gave up its votes below view %d, its store is at view %d", validator, floor, r.TipView)
+	case floor > r.TipView+1 && r.Voting && r.View <= floor:
+		return violation(rule, "validator %d votes in view %d and may have voted below view %d", validator, r.View, floor)
+	case r.View < opens:
+		return violation(rule, "validator %d begins in view %d, its disk proves view %d", validator, r.View, opens)
 	}
 	for v := range j.sent[validator] {
-		if v.view <= tipView {
+		if v.view < max(keep, floor) {
 			continue
 		}
-		if _, ok := have[v]; !ok && v.view >= floor {
-			return violation(rule, "validator %d sent %s of view %d and does not remember it (store at view %d)", validator, v.kind, v.view, tipView)
+		if _, ok := have[v]; !ok {
+			return violation(rule, "validator %d sent %s of view %d and does not remember it (store at view %d)", validator, v.kind, v.view, r.TipView)
 		}
 	}
 	return nil
+}
+
+// Remembered reads the vote that a record of a journal stands for, without signer and signature; ok is false
+// for records that are no vote.
+func Remembered(r *consensus.Record) (v consensus.Vote, ok bool, err error) {
+	v = consensus.Vote{Epoch: r.Epoch, View: r.View}
+	switch r.Type {
+	case consensus.RecordNullify:
+		v.Kind = consensus.Nullify
+	case consensus.RecordNotarize:
+		m, err := consensus.DecodeMessage(r.Data)
+		if err != nil {
+			return v, false, fmt.Errorf("NOTARIZE of view %d does not read back: %w", r.View, err)
+		}
+		p, is := m.(*consensus.Proposal)
+		if !is || crypto.Keccak256Hash(p.Block.Payload) != p.Block.Header.PayloadHash {
+			return v, false, fmt.Errorf("NOTARIZE of view %d without its block", r.View)
+		}
+		v.Kind, v.Hash = consensus.Notarize, p.Hash()
+	case consensus.RecordFinalize:
+		c := new(consensus.Cert)
+		if err := rlp.DecodeBytes(r.Data, c); err != nil {
+			return v, false, fmt.Errorf("FINALIZE of view %d does not read back: %w", r.View, err)
+		}
+		if c.Kind != consensus.Notarize || c.View != r.View {
+			return v, false, fmt.Errorf("FINALIZE of view %d without its notarization", r.View)
+		}
+		v.Kind, v.Hash = consensus.Finalize, c.Hash
+	default:
+		return v, false, nil
+	}
+	return v, true, nil
 }
 
 // Forget drops votes at or below a view that lies two terms below what the validator's store holds.

@@ -38,25 +38,60 @@ type viewVotes struct {
 type link struct {
 	view, parentView uint64
 	parent           common.Hash
+	height, timeMs   uint64
 }
 
 // NewVotes begins with an empty history.
 func NewVotes(c *Committee) *Votes {
 	v := &Votes{committee: c, signers: make([]signer, len(c.Addresses)), views: map[uint64]*viewVotes{}, blocks: map[common.Hash]link{}}
 	for i := range v.signers {
-		v.signers[i] = signer{
-			notarize: map[uint64]common.Hash{}, finalize: map[uint64]common.Hash{}, nullify: map[uint64]bool{},
-			lowNull: map[uint64]uint64{}, topFin: map[uint64]uint64{},
-		}
+		v.signers[i] = newSigner()
 	}
 	return v
 }
 
-// Proposed notes a block that somebody proposed, so that ancestors can be told.
-func (v *Votes) Proposed(hash common.Hash, h *consensus.Header) {
-	if h.View > v.forgotten {
-		v.blocks[hash] = link{view: h.View, parentView: h.ParentView, parent: h.ParentHash}
+func newSigner() signer {
+	return signer{
+		notarize: map[uint64]common.Hash{}, finalize: map[uint64]common.Hash{}, nullify: map[uint64]bool{},
+		lowNull: map[uint64]uint64{}, topFin: map[uint64]uint64{},
 	}
+}
+
+// Turned takes out of the counts what a validator signed: the committee's Liar names it from here on, and
+// liars are taken to sign everything.
+func (v *Votes) Turned(validator int) {
+	s := &v.signers[validator]
+	for view, hash := range s.notarize {
+		if w := v.views[view]; w != nil {
+			w.notarize[hash]--
+		}
+	}
+	for view, hash := range s.finalize {
+		if w := v.views[view]; w != nil {
+			w.finalize[hash]--
+		}
+	}
+	for view := range s.nullify {
+		if w := v.views[view]; w != nil {
+			w.nullify--
+		}
+	}
+	*s = newSigner()
+}
+
+// Proposed notes a block that somebody proposed, so that ancestors can be told. One of a correct leader
+// must continue its parent.
+func (v *Votes) Proposed(hash common.Hash, h *consensus.Header) error {
+	if h.View <= v.forgotten {
+		return nil
+	}
+	v.blocks[hash] = link{view: h.View, parentView: h.ParentView, parent: h.ParentHash, height: h.Height, timeMs: h.TimeMs}
+	parent, ok := v.blocks[h.ParentHash]
+	if ok && !v.committee.Liar[v.committee.leader(h.View)] && (h.Height != parent.height+1 || h.TimeMs <= parent.timeMs) {
+		return violation("proposal", "the correct leader of view %d proposes height %d at %d ms on height %d at %d ms",
+			h.View, h.Height, h.TimeMs, parent.height, parent.timeMs)
+	}
+	return nil
 }
 
 // Signed takes a vote that left a validator. Votes of liars are ignored; repeating a vote is allowed.
@@ -74,19 +109,22 @@ func (v *Votes) Signed(vote *consensus.Vote) error {
 		w = &viewVotes{notarize: map[common.Hash]int{}, finalize: map[common.Hash]int{}}
 		v.views[vote.View] = w
 	}
-	need := v.committee.quorum() - v.committee.liars()
+	need := max(v.committee.quorum()-v.committee.liars(), 1)
 	switch vote.Kind {
 	case consensus.Notarize:
-		if w.notarize[vote.Hash]++; w.notarize[vote.Hash] == max(need, 1) {
+		if err := v.justified(i, vote); err != nil {
+			return err
+		}
+		if w.notarize[vote.Hash]++; w.notarize[vote.Hash] >= need && w.notarized != vote.Hash {
 			return v.canNotarize(w, vote)
 		}
 	case consensus.Nullify:
-		if w.nullify++; w.nullify == max(need, 1) {
+		if w.nullify++; w.nullify >= need && !w.nullified {
 			w.nullified = true
 			return v.exclusive(vote.View)
 		}
 	case consensus.Finalize:
-		if w.finalize[vote.Hash]++; w.finalize[vote.Hash] == max(need, 1) {
+		if w.finalize[vote.Hash]++; w.finalize[vote.Hash] >= need && w.finalized != vote.Hash {
 			w.finalized = vote.Hash
 			v.finalized = append(v.finalized, vote.View)
 			if err := v.exclusive(vote.View); err != nil {
@@ -139,6 +177,75 @@ func (v *Votes) consistent(i int, vote *consensus.Vote) (fresh bool, err error) 
 		return false, violation(rule, "validator %d signed the unknown kind %d", i, vote.Kind)
 	}
 	return true, nil
+}
+
+// justified checks that a NOTARIZE of a correct validator stands on certificates that can exist: at a term's
+// start a notarized parent and nullifications for every view skipped, within a term its own vote for the
+// parent or a notarization of it.
+func (v *Votes) justified(i int, vote *consensus.Vote) error {
+	b, ok := v.blocks[vote.Hash]
+	if !ok || b.view != vote.View {
+		return nil
+	}
+	const rule = "unjustified vote"
+	start := v.committee.group(b.view)*v.committee.Term + 1
+	switch {
+	case b.parentView <= v.forgotten:
+	case v.supported(b.parentView, b.parent):
+	case b.view == start:
+		return violation(rule, "validator %d notarized view %d on a block of view %d that nothing proves", i, b.view, b.parentView)
+	case v.signers[i].notarize[b.parentView] != b.parent:
+		return violation(rule, "validator %d notarized view %d on a block of view %d that it did not vote for and nothing proves", i, b.view, b.parentView)
+	}
+	if b.view != start {
+		if b.parentView != b.view-1 {
+			return violation(rule, "validator %d notarized view %d within a term on a block of view %d", i, b.view, b.parentView)
+		}
+		return nil
+	}
+	for x := max(b.parentView, v.forgotten) + 1; x < b.view; x++ {
+		if !v.skipped(x) {
+			return violation(rule, "validator %d notarized view %d on view %d, and nothing covers view %d", i, b.view, b.parentView, x)
+		}
+	}
+	return nil
+}
+
+// supported reports whether a block can be notarized, directly or because one that descends from it within
+// its term can.
+func (v *Votes) supported(view uint64, block common.Hash) bool {
+	if view == 0 {
+		return true
+	}
+	end := (v.committee.group(view) + 1) * v.committee.Term
+	for u := view; u <= end; u++ {
+		w := v.views[u]
+		if w == nil || w.notarized == (common.Hash{}) {
+			continue
+		}
+		at, atView := w.notarized, u
+		for atView > view {
+			b, ok := v.blocks[at]
+			if !ok || b.parentView >= atView {
+				break
+			}
+			at, atView = b.parent, b.parentView
+		}
+		if at == block {
+			return true
+		}
+	}
+	return false
+}
+
+// skipped reports whether a nullification that covers a view can exist.
+func (v *Votes) skipped(view uint64) bool {
+	for u := max(v.committee.group(view)*v.committee.Term, v.forgotten) + 1; u <= view; u++ {
+		if w := v.views[u]; w != nil && w.nullified {
+			return true
+		}
+	}
+	return v.committee.group(view)*v.committee.Term < v.forgotten // One that was forgotten may have.
 }
 
 // canNotarize is L1, and the theorem for the highest possible finalization at or below the view.

@@ -16,13 +16,14 @@ const (
 	maxDelay = time.Hour
 	// minTimer and minLatency make time pass: without them a network could decide blocks without end
 	// within one moment.
-	minTimer   = time.Millisecond
+	minTimer   = 100 * time.Microsecond
 	minLatency = 10 * time.Microsecond
 	maxRate    = 100_000.0 // transactions per second
 	// maxOperations bounds counts of blocks and of disk operations.
 	maxOperations = 1 << 20
 	// maxDriftPpm is a clock at half or one and a half times its speed.
-	maxDriftPpm = 500_000
+	maxDriftPpm            = 500_000
+	minSegment, maxSegment = 1 << 10, 1 << 24 // bytes
 	// minBandwidth lets a block of the largest size pass within a minute.
 	minBandwidth = 1000
 )
@@ -40,6 +41,9 @@ func (s *Scenario) check() error {
 	}
 	if s.Work.Rate < 0 || s.Work.Rate > maxRate || math.IsNaN(s.Work.Rate) {
 		return fmt.Errorf("a rate of %v transactions per second; want 0 to %v", s.Work.Rate, maxRate)
+	}
+	if size := s.Disk.Segment; size != 0 && (size < minSegment || size > maxSegment) {
+		return fmt.Errorf("segments of %d bytes; want 0 for the default or %d to %d", size, minSegment, maxSegment)
 	}
 	if b := s.Network.Bandwidth; b != 0 && b < minBandwidth {
 		return fmt.Errorf("a bandwidth of %d bytes per second; want 0 for unlimited or at least %d", b, minBandwidth)
@@ -135,6 +139,8 @@ func (s *Scenario) checkFault(f *Fault) error {
 		}
 	case Lossy:
 		most = 1000
+	case Mute:
+		most = int64(muteEnd) - 1
 	case Rate:
 		most = 1000 * maxRate
 	case Drift:

@@ -72,7 +72,7 @@ func (w *World) makeLinks() {
 func (w *World) transmit(from, dest *node, lane consensus.Lane, p *packet, extra time.Duration) {
 	l := w.link(from.index, dest.index)
 	w.stats.Sent++
-	if l.cut || l.down || !dest.up {
+	if l.cut || l.down || !dest.up || w.muted != 0 && p.message != nil && kindOf(p.message) == w.muted {
 		w.stats.Lost++
 		return
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	journalDir = "/journal"
 	// segmentBytes keeps segments small, so that runs rotate and prune them.
-	segmentBytes = 64 << 10
+	segmentBytes = 64 << 10 // unless the machines of the world have others
 	// maxBatch is what the engine takes from its inbox for one sync.
 	maxBatch = 64
 	// maxHeld bounds what waits at a paused node, as its sockets do.
@@ -25,11 +25,12 @@ const (
 type node struct {
 	w     *World
 	index int
-	// peer is who the node is on its links: its index, or, for a twin, that of its double.
+	// peer is who the node is on its links: its index.
 	peer int
 	// signer is the validator whose key it has, -1 on an observer.
 	signer int
 	liar   *liar
+	double *double // not nil while another process has the same key
 
 	// The machine, which survives crashes.
 	disk   *simdisk.Files
@@ -56,6 +57,10 @@ type node struct {
 	held    []event
 	slow    time.Duration // until when syncs are slow
 	voting  bool
+
+	// For checkers: the failures of the disk before the process, and the highest view of a vote that left.
+	failures int
+	topVote  uint64
 }
 
 func (n *node) instant() consensus.Instant { return n.clock.instant(n.w.now, n.started) }
@@ -68,7 +73,11 @@ func (n *node) correct() bool { return n.liar == nil && (n.signer < 0 || !n.w.la
 
 // walOptions are those of the node's journal. The salt is fixed: it must not differ between runs.
 func (n *node) walOptions() wal.Options {
-	return wal.Options{Network: genesis, SegmentBytes: segmentBytes, FS: n.disk, Salt: uint64(n.index)*2 + 1}
+	size := n.w.machines.segmentBytes
+	if n.w.scenario.Disk.Segment != 0 {
+		size = int64(n.w.scenario.Disk.Segment)
+	}
+	return wal.Options{Network: genesis, SegmentBytes: size, FS: n.disk, Salt: uint64(n.index)*2 + 1}
 }
 
 // format makes the node's disk as `init` does.
@@ -119,16 +128,15 @@ func (n *node) open() (engine.Log, []consensus.Record, error) {
 // start runs a process on what the disk holds.
 func (n *node) start() {
 	w := n.w
+	n.watchDisk()
 	log, records, err := n.open()
 	if err != nil {
 		n.failed(err)
 		return
 	}
 	tip := n.app.tip()
-	if n.validator() && n.correct() {
-		if err := w.journals.Recovered(n.signer, records, tip.View); err != nil {
-			w.fail(err)
-		}
+	if n.double != nil {
+		n.double.recovered(n, records)
 	}
 	cfg := w.coreConfig(n)
 	cfg.Tip, cfg.Recovered = tip, records
@@ -136,10 +144,8 @@ func (n *node) start() {
 		w.violate("recovery", "node %d does not start: %v", n.index, err)
 		return
 	}
-	if err := w.chains.Started(n.index, tip.Height, n.rolledBack); err != nil {
-		w.fail(err)
-	}
-	n.rolledBack = false
+	n.replica.PruneViews = w.machines.pruneViews
+	w.recovered(n, &tip, records)
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
 	n.app.restart(tip.Height)
@@ -147,11 +153,26 @@ func (n *node) start() {
 	n.inbox = append(n.inbox[:0], consensus.Start{})
 	n.demand()
 	n.iterate()
+	if n.liar != nil {
+		n.liar.begin()
+	}
 	for j := range w.nodes {
-		if j != n.index && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
+		if w.nodes[j].peer != n.peer && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
 		}
 	}
+}
+
+// reopened tells the checkers which blocks the store has. Those above the last finalization of its own are
+// there with their receipts, and consensus delivers them again.
+func (n *node) reopened(tip uint64) {
+	w, stored := n.w, uint64(len(n.app.store))
+	if err := w.chains.Started(n.index, stored, n.rolledBack); err != nil {
+		w.fail(err)
+	}
+	w.check(w.chains.Started(n.index, tip, true))
+	w.chains.Acknowledged(n.index, stored)
+	n.rolledBack = false
 }
 
 // stop ends the process, without a word.
@@ -183,7 +204,11 @@ func (n *node) crash(kill bool, mode simdisk.Retention) {
 	}
 	n.app.crash(mode != simdisk.LoseUnsynced && n.w.rng.IntN(2) == 0)
 	if n.disk != nil {
-		n.disk = n.disk.Reboot(mode)
+		old := n.disk
+		n.disk = old.Reboot(mode)
+		if w := n.w; w.machines.rebooted != nil {
+			w.machines.rebooted(n, old)
+		}
 	}
 }
 
@@ -194,6 +219,12 @@ func (n *node) receive(from int, p *packet) {
 		n.demand()
 		n.iterate()
 		return
+	}
+	if n.liar != nil {
+		n.liar.hear(p.message)
+	}
+	if n.double != nil {
+		n.double.hears(n, p.message)
 	}
 	if view, stale := engine.Stale(p.message, n.final); stale {
 		n.inbox = append(n.inbox, consensus.Stale{From: from, View: view})
@@ -251,6 +282,9 @@ const slowSync = 400 * time.Millisecond
 func (n *node) failed(err error) {
 	w := n.w
 	w.note(n, Entry{Kind: EntryRemark, Text: "stops: " + err.Error()})
+	if w.machines.broke != nil && w.machines.broke(n, err) {
+		return
+	}
 	if n.disk == nil || !w.diskFaulty[n.index] {
 		w.violate("journal", "node %d: %v", n.index, err)
 		return
@@ -288,6 +322,9 @@ func (n *node) carryOut() {
 		}
 	}
 	n.w.held(n, &s)
+	if n.w.twins != nil {
+		n.w.twins.stepped(n, &s)
+	}
 	if err := n.replica.Prune(); err != nil {
 		n.failed(err)
 	}
@@ -301,6 +338,9 @@ func (n *node) halted(reason string) {
 	}
 	n.stop()
 	n.app.crash(true)
+	if !n.correct() {
+		n.revive()
+	}
 }
 
 func (n *node) carry(out *consensus.Output) {

@@ -225,6 +225,8 @@ func (p *parser) part(kind part, f *Fault, word string) (err error) {
 		f.Retention, err = parseRetention(word)
 	case partFor, partBy:
 		f.For, err = parseSpan(word)
+	case partMessages:
+		f.Count, err = parseMessages(word)
 	default:
 		number, ok := strings.CutSuffix(word, partForms[kind].unit)
 		if !ok {
@@ -324,6 +326,15 @@ func parseFixed(word string, digits int) (int64, error) {
 		return 0, fmt.Errorf("%q is no number", word)
 	}
 	return count, nil
+}
+
+func parseMessages(word string) (int64, error) {
+	for k := range muteEnd {
+		if k.String() == word {
+			return int64(k), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no kind of message", word)
 }
 
 func parseRetention(word string) (simdisk.Retention, error) {

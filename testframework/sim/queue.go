@@ -22,6 +22,7 @@ const (
 	evWork                          // the next transaction
 	evAct                           // a liar's own initiative
 	evResume                        // a paused node goes on
+	evStart                         // a node that is down starts again
 )
 
 // event is something that happens at a moment. Which fields matter depends on the kind.

@@ -27,8 +27,10 @@ import (
 //	at 6s pause 0 for 300ms       at 7s wipe 1                  at 8s rollback 1 by 20
 //	at 9s partition 0,1|2,3       at 9s bridge 0,1|2,3 over 0   at 9s ring          at 9s one-way 2
 //	at 9s heal                    at 10s clog all for 2s        at 11s loss 20%     at 12s rate 0.5
+//	at 12s mute finalize          at 13s mute none
 //	at 13s step 1 by -300ms       at 14s drift 1 by 30000ppm    at 15s slow-disk 1 for 5s
 //	at 16s fail-sync 1 after 3    forget, corrupt, fail-write, full, short-write, power-off likewise
+//	at 17s twin 1
 func (s *Scenario) String() string {
 	var b strings.Builder
 	base := DefaultScenario()
@@ -89,6 +91,7 @@ func settings() []setting {
 		{"reorder", func(s *Scenario) any { return &s.Network.Reorder }, false},
 		{"bandwidth", func(s *Scenario) any { return &s.Network.Bandwidth }, false},
 		{"sync", func(s *Scenario) any { return &s.Disk.Sync }, false},
+		{"segment", func(s *Scenario) any { return &s.Disk.Segment }, false},
 		{"execute", func(s *Scenario) any { return &s.Disk.Execute }, false},
 		{"judge", func(s *Scenario) any { return &s.Disk.Judge }, false},
 		{"rate", func(s *Scenario) any { return &s.Work.Rate }, false},
@@ -187,6 +190,7 @@ var faultForms = [...]faultForm{
 	{Heal, "heal", nil},
 	{Clog, "clog", []part{partNode, partFor}},
 	{Lossy, "loss", []part{partPercent}},
+	{Mute, "mute", []part{partMessages}},
 	{Step, "step", []part{partNode, partBy}},
 	{Drift, "drift", []part{partNode, partPpm}},
 	{FailWrite, "fail-write", []part{partNode, partAfter}},
@@ -195,6 +199,7 @@ var faultForms = [...]faultForm{
 	{ShortWrite, "short-write", []part{partNode, partAfter}},
 	{PowerOff, "power-off", []part{partNode, partAfter}},
 	{SlowDisk, "slow-disk", []part{partNode, partFor}},
+	{Twin, "twin", []part{partNode}},
 	{Rate, "rate", []part{partPerSecond}},
 }
 
@@ -213,6 +218,7 @@ const (
 	partPpm
 	partPercent
 	partPerSecond
+	partMessages
 )
 
 // partForms says how parts are written. A count may have digits behind its point, 125 is 12.5 with one,
@@ -232,6 +238,7 @@ var partForms = [...]struct {
 	partPpm:       {keyword: "by", usage: "NUMBERppm", unit: "ppm"},
 	partPercent:   {usage: "NUMBER%", unit: "%", digits: 1},
 	partPerSecond: {usage: "NUMBER", digits: 3},
+	partMessages:  {usage: "notarize|nullify|finalize|proposals|certificates|blocks|status|none"},
 }
 
 func (p part) print(f *Fault, nodes int) string {
@@ -250,6 +257,8 @@ func (p part) print(f *Fault, nodes int) string {
 		return retentionName(f.Retention)
 	case partFor, partBy:
 		return brief(f.For)
+	case partMessages:
+		return MessageKind(f.Count).String()
 	}
 	return fixed(f.Count, partForms[p].digits) + partForms[p].unit
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
@@ -31,17 +32,24 @@ type World struct {
 	audit     auditor
 	stats     Stats
 	always    bool
+	muted     MessageKind
 	rate      float64
-	faults    int // of the scenario, that have happened
+	shift     uint32   // counts changes of rate: what an earlier one planned is void
+	faults    int      // of the scenario, that have happened
+	twins     *twinRun // nil but in scenarios of [Twins]
+	machines  machines
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
+	doubles    []*double
+	halts      int // of processes with a key that runs twice
 
 	law      *invariant.Committee
 	votes    *invariant.Votes
 	chains   *invariant.Chains
 	journals *invariant.Journals
 	err      error
+	meter    *meter // nil unless figures are taken
 
 	// Trace, when not nil, receives what happens, for people.
 	Trace func(at time.Duration, node int, text string)
@@ -67,14 +75,18 @@ type Stats struct {
 
 // New builds the world of a scenario; nothing runs before [World.Run]. It fails for a scenario that makes
 // no sense.
-func New(s *Scenario) (*World, error) {
+func New(s *Scenario) (*World, error) { return newWorld(s, nil) }
+
+// newWorld adds, for validators, a second instance of each with the same key.
+func newWorld(s *Scenario, twinned []int) (*World, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	n := s.nodes()
+	n := s.nodes() + len(twinned)
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
+		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -84,6 +96,9 @@ func New(s *Scenario) (*World, error) {
 		w.nodes = append(w.nodes, &node{w: w, index: i, peer: i, signer: i})
 		if i >= s.Validators {
 			w.nodes[i].signer = -1
+		}
+		if twin := i - s.Validators - s.Observers; twin >= 0 {
+			w.nodes[i].peer, w.nodes[i].signer = twinned[twin], twinned[twin]
 		}
 		w.nodes[i].app.n = w.nodes[i]
 	}
@@ -97,6 +112,9 @@ func New(s *Scenario) (*World, error) {
 	}
 	if err := w.turn(s.Liars); err != nil {
 		return nil, err
+	}
+	for _, i := range twinned {
+		w.law.Liar[i] = true
 	}
 	w.votes, w.journals = invariant.NewVotes(w.law), invariant.NewJournals(w.law)
 	w.chains = invariant.NewChains(w.law, n, epochMs, uint64(s.Timing.MaxDrift.Milliseconds())+1)
@@ -161,13 +179,18 @@ func (w *World) handle(e *event) {
 		w.nextFault()
 		return
 	case evWork:
-		w.work()
+		if e.life == w.shift {
+			w.work()
+		}
 		return
 	case evLink:
 		w.noticed(int(e.node), int(e.peer))
 		return
 	case evResume:
 		n.resume()
+		return
+	case evStart:
+		w.restart(n)
 		return
 	}
 	if !n.up || e.life != n.life {
@@ -214,8 +237,16 @@ func (w *World) process(n *node, e *event) {
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
 	w.spoke(n, s.Message)
+	if w.twins != nil {
+		w.twins.send(n, s)
+		return
+	}
 	if n.liar == nil {
+		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
+		if n.double != nil {
+			n.double.says(n, s.Message)
+		}
 		p := w.pack(n, s.Message)
 		if p == nil {
 			return
@@ -227,6 +258,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		}
 		return
 	}
+	n.liar.hear(s.Message)
 	for _, to := range w.nodes {
 		if to.peer != n.peer && (s.To == consensus.Everyone || s.To == to.peer) {
 			n.liar.say(to, s.Lane, s.Message)
@@ -241,14 +273,42 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.votes.Proposed(m.Hash(), &m.Block.Header)
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		if w.meter != nil {
+			w.meter.proposal(w, m)
+		}
 		v = &m.LeaderVote
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	if err := w.votes.Signed(v); err != nil {
+	n.topVote = max(n.topVote, v.View)
+	w.judge(w.votes.Signed(v))
+}
+
+// recovered tells the checkers what a process begins with. Votes that its journal remembers count as
+// signed: it may have crashed before it sent them.
+func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
+	lost := n.rolledBack
+	n.reopened(tip.Height)
+	if n.validator() && n.correct() {
+		s := n.replica.Snapshot()
+		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
+			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
+		}))
+		for i := range records {
+			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
+				v.Signer = uint16(n.signer)
+				w.judge(w.votes.Signed(&v))
+			}
+		}
+	}
+}
+
+// judge keeps what a checker reports.
+func (w *World) judge(err error) {
+	if err != nil {
 		w.fail(err)
 	}
 }
@@ -294,7 +354,7 @@ func (w *World) work() {
 func (w *World) planWork() {
 	if w.rate > 0 {
 		wait := time.Duration(w.rng.ExpFloat64() / w.rate * float64(time.Second))
-		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork})
+		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork, life: w.shift})
 	}
 }
 
@@ -320,6 +380,9 @@ func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
 	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
+	if w.meter != nil {
+		w.meter.final(w, f)
+	}
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {

@@ -54,10 +54,20 @@ type Fault struct {
 	Short int
 	// Sticky repeats the fault for every later operation.
 	Sticky bool
+	// Lost makes syncs of files and directories report success and do
+	// nothing, as a disk that lies does. Other operations go through.
+	Lost bool
 	// PowerOff ends the machine instead: the operation and all later ones
 	// return [ErrPowerOff], a write having reached the page cache.
 	PowerOff bool
 }
+
+// Names of the operations to which a fault may do something of its own.
+const (
+	opWrite   = "write"
+	opSync    = "sync"
+	opSyncDir = "syncdir"
+)
 
 // Files is a file system in memory with a page cache that can be lost. It
 // counts the operations that change something (all but reading, listing and
@@ -70,6 +80,7 @@ type Files struct {
 	faults  map[int]Fault
 	next    []plannedFault // of the next operations by name
 	sticky  *Fault
+	failed  int // operations that did not do what they were asked for, and said so
 	off     bool
 	names   map[string]*inode // as processes see it
 	durable map[string]*inode // as the disk has it
@@ -140,6 +151,14 @@ func (d *Files) Ops() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.trace)
+}
+
+// Failures counts the operations that did less than they were asked for and said so: with an error, or with
+// a write's count of bytes.
+func (d *Files) Failures() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
 }
 
 // Reboot ends all use of d and returns what the disk holds after a power
@@ -268,10 +287,23 @@ func put(b []byte, offset int64, data []byte) []byte {
 // begin counts an operation and returns its fault. The caller holds mu.
 func (d *Files) begin(op string) *Fault {
 	if d.off {
+		d.failed++
 		return &Fault{Err: ErrPowerOff}
 	}
 	d.ops++
 	d.trace = append(d.trace, op)
+	f := d.faultOf(op)
+	if f == nil || f.Lost && op != opSync && op != opSyncDir {
+		return nil
+	}
+	if f.Err != nil {
+		d.failed++
+	}
+	return f
+}
+
+// faultOf is what happens to the operation that was just counted. The caller holds mu.
+func (d *Files) faultOf(op string) *Fault {
 	f, ok := d.faults[d.ops]
 	if !ok {
 		f, ok = d.planned(op)
@@ -397,7 +429,7 @@ func (d *Files) Remove(name string) error {
 func (d *Files) SyncDir(dir string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f := d.begin("syncdir"); f != nil && f.Err != nil {
+	if f := d.begin(opSyncDir); f != nil && (f.Err != nil || f.Lost) {
 		return f.Err
 	}
 	d.pending = slices.DeleteFunc(d.pending, func(op nameOp) bool {
@@ -448,10 +480,13 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	n, err := len(b), error(nil)
-	if fault := f.disk.begin("write"); fault != nil {
+	if fault := f.disk.begin(opWrite); fault != nil {
 		err = fault.Err
 		if !fault.PowerOff {
 			n = min(len(b), fault.Short)
+		}
+		if err == nil && n < len(b) {
+			f.disk.failed++
 		}
 		if errors.Is(err, ErrPowerOff) && !fault.PowerOff {
 			return 0, err
@@ -498,8 +533,10 @@ func (f *File) resize(op string, size int64) error {
 func (f *File) Sync() error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	fault := f.disk.begin("sync")
+	fault := f.disk.begin(opSync)
 	switch {
+	case fault != nil && fault.Lost:
+		return nil
 	case fault == nil || fault.Err == nil:
 		f.inode.flush()
 		return nil

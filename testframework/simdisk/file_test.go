@@ -131,3 +131,39 @@ func TestFiles_Reboot_names(t *testing.T) {
 		t.Errorf("writing after a power failure: %v", err)
 	}
 }
+
+// TestFiles_FailAt_lost shows a disk that lies: syncs succeed and the power takes what they promised.
+func TestFiles_FailAt_lost(t *testing.T) {
+	d := synced(t, 1)
+	d.FailAt(len(d.Ops())+1, simdisk.Fault{Lost: true, Sticky: true})
+	f := open(t, d, false)
+	if n, err := f.WriteAt([]byte{3}, 0); n != 1 || err != nil {
+		t.Errorf("writing to a disk that lies: %d, %v", n, err)
+	}
+	d.Rename("/d/f", "/d/g")
+	if err := errors.Join(f.Sync(), d.SyncDir("/d")); err != nil || d.Failures() != 0 {
+		t.Errorf("syncing a disk that lies: %v, %d failures", err, d.Failures())
+	}
+	if b := content(t, d.Reboot(simdisk.LoseUnsynced)); len(b) != 10000 || b[0] != 1 {
+		t.Errorf("the disk kept %d bytes, the first is %d", len(b), b[0])
+	}
+}
+
+func TestFiles_Failures(t *testing.T) {
+	d := synced(t, 1)
+	ops := len(d.Ops())
+	d.FailAt(ops+2, simdisk.Fault{Short: 1})
+	d.FailAt(ops+3, simdisk.Fault{Err: simdisk.ErrIO})
+	d.FailAt(ops+4, simdisk.Fault{Short: 1}) // means nothing to a sync
+	f := open(t, d, false)
+	for i, want := range []int{0, 1, 2, 2} {
+		if i < 2 {
+			f.WriteAt([]byte("ab"), 0)
+		} else {
+			f.Sync()
+		}
+		if got := d.Failures(); got != want {
+			t.Errorf("after operation %d: %d failures, want %d", ops+1+i, got, want)
+		}
+	}
+}

@@ -1,0 +1,16 @@
+package sim
+
+import "github.com/tercet-chain/tercet/testframework/simdisk"
+
+// machines is what the disks of a world are like, and who looks after them.
+type machines struct {
+	// segmentBytes is the size of a journal's segment, pruneViews how often journals are pruned.
+	segmentBytes int64
+	pruneViews   uint64
+	// hasty ends the second phase as soon as the network is level.
+	hasty bool
+	// rebooted, when not nil, sees each disk that survived a power failure.
+	rebooted func(n *node, old *simdisk.Files)
+	// broke, when not nil, may take over what happens to a process whose log failed.
+	broke func(n *node, err error) bool
+}
