@@ -256,7 +256,7 @@ func (r *recorder) name(view uint64, hash common.Hash) string {
 // too: of liars nothing else tells.
 func (r *recorder) message(sent, arrived time.Duration, from, to int, m consensus.Message) {
 	e := describe(m)
-	if v := voteIn(m); v != nil && int(v.Signer) == from {
+	if v := voteOf(m); v != nil && int(v.Signer) == from {
 		said := e
 		said.At, said.Kind, said.Node = sent, EntrySaid, from
 		r.add(said)
@@ -316,15 +316,15 @@ func (w *World) spoke(n *node, m consensus.Message) {
 	if w.OnEvent == nil {
 		return
 	}
-	if v := voteIn(m); v != nil && int(v.Signer) == n.signer && n.liar == nil {
+	if v := voteOf(m); v != nil && int(v.Signer) == n.signer && n.liar == nil {
 		e := describe(m)
 		e.Kind = EntrySaid
 		w.note(n, e)
 	}
 }
 
-// voteIn is the vote that a message states or contains.
-func voteIn(m consensus.Message) *consensus.Vote {
+// voteOf is the vote that a message states or contains.
+func voteOf(m consensus.Message) *consensus.Vote {
 	switch m := m.(type) {
 	case *consensus.Vote:
 		return m

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -15,7 +14,7 @@ import (
 )
 
 // genesis is the network id of all simulated networks.
-var genesis = common.Hash(crypto.Keccak256Hash([]byte("tercet simulation")))
+var genesis = crypto.Keccak256Hash([]byte("tercet simulation"))
 
 // World is one network in virtual time. It is not safe for concurrent use.
 type World struct {
@@ -236,11 +235,11 @@ func (w *World) process(n *node, e *event) {
 
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
-	w.spoke(n, s.Message)
 	if w.twins != nil {
 		w.twins.send(n, s)
 		return
 	}
+	w.spoke(n, s.Message)
 	if n.liar == nil {
 		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
@@ -379,10 +378,10 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
-	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	if w.meter != nil {
 		w.meter.final(w, f)
 	}
+	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {
