@@ -109,7 +109,7 @@ var table = [...]entry{
 	NullifyAfterFinalize:         {"nullify-after-finalize", "S2", "an own FINALIZE forbids no NULLIFY, and gaps are closed below notarized views too"},
 	ExcludePerView:               {"exclude-per-view", "S2", "an own FINALIZE forbids the NULLIFY of its own view only, and gaps are closed below notarized views too"},
 	NoParentCertificate:          {"no-parent-certificate", "S4", "the parent of a term's first block need not be notarized, and a leader builds on what it voted for"},
-	NoSkipCertificate:            {"no-skip-certificate", "S4", "views between a term's first block and its parent need no nullification"},
+	NoSkipCertificate:            {"no-skip-certificate", "S4", "views between a term's first block and its parent need no nullification, and a leader builds on its final tip"},
 	NoParentEvidence:             {"no-parent-evidence", "S4", "the parent of a block within a term needs neither an own vote nor a notarization"},
 	VoteTwice:                    {"vote-twice", "S1", "a second proposal replaces the first one of its view and gets a NOTARIZE too"},
 	SendBeforeSync:               {"send-before-sync", "S5", "messages leave before the records that they promise are synced"},
@@ -117,7 +117,7 @@ var table = [...]entry{
 	KeptCertificateNotReingested: {"kept-certificate-not-reingested", "S5", "the notarization kept with a FINALIZE is not known again after a restart"},
 	PruneAboveDurable:            {"prune-above-durable", "S5", "the log is pruned up to the tip in memory, which the block store may not have"},
 
-	CoverByOwnNullify:            {"cover-by-own-nullify", "incident 1", "an own NULLIFY covers a view as if a quorum had signed"},
+	CoverByOwnNullify:            {"cover-by-own-nullify", "incident 1", "an own NULLIFY covers views and opens the next term as if a quorum had signed"},
 	RecoveryForgetsFinalize:      {"recovery-forgets-finalize", "incident 2", "FINALIZE records are skipped when the log is replayed"},
 	NoResendAfterRestart:         {"no-resend-after-restart", "incident 3", "votes that come from the log are never sent again"},
 	WALReplayStopsEarly:          {"wal-replay-stops-early", "incident 4", "replaying the log loses its last record"},
