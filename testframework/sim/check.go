@@ -85,7 +85,7 @@ func (s *Scenario) checkTimes() error {
 		name string
 		is   float64
 	}{{"loss", n.Loss}, {"duplicate", n.Duplicate}, {"reorder", n.Reorder}} {
-		if !(r.is >= 0 && r.is <= 1) {
+		if !(r.is >= 0 && r.is <= 1) { // so that NaN is none
 			return fmt.Errorf("%s %v; want a rate between 0 and 1", r.name, r.is)
 		}
 	}

@@ -22,8 +22,8 @@ func (w *World) nextFault() {
 		w.queue.push(max(w.now, w.scenario.Faults[i+1].At), event{kind: evFault})
 	}
 	f := &w.scenario.Faults[i]
-	if w.Trace != nil {
-		w.Trace(w.now, -1, "fault: "+f.String())
+	if w.OnEvent != nil || w.Trace != nil {
+		w.note(nil, Entry{Kind: EntryFault, Text: f.text(len(w.nodes)), fault: f})
 	}
 	w.inflict(f)
 }
@@ -89,6 +89,7 @@ func (w *World) restart(n *node) {
 func (n *node) pause(d time.Duration) {
 	if n.up && n.paused <= n.w.now {
 		n.paused = n.w.now + d
+		n.w.note(n, Entry{Kind: EntryPause, Until: n.paused})
 		n.w.queue.push(n.paused, event{kind: evResume, node: int32(n.index)})
 	}
 }
@@ -96,6 +97,10 @@ func (n *node) pause(d time.Duration) {
 func (n *node) resume() {
 	if !n.up || n.paused > n.w.now {
 		return
+	}
+	if n.paused != 0 {
+		n.paused = 0
+		n.w.note(n, Entry{Kind: EntryResume})
 	}
 	held := n.held
 	n.held = nil

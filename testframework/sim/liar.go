@@ -32,6 +32,7 @@ type liar struct {
 	versionN int
 	audience uint64 // nodes that a selective liar talks to
 	muted    uint16 // kinds of messages that it keeps to itself
+	rushedAt uint64 // the latest view with a hasty proposal
 }
 
 // verdict is a message with what the verifier made of it: a nil packet was refused.
@@ -56,6 +57,8 @@ type strategy struct {
 	rewrite func(l *liar, to *node, m consensus.Message) []speech
 	// act is called every Δ while the liar's process runs; nil for nothing.
 	act func(l *liar)
+	// hears is called with each message that reaches the liar or that its core says; nil for nothing.
+	hears func(l *liar, m consensus.Message)
 	// censors leaves out every second transaction.
 	censors bool
 	// colludes joins the liar to all others that do.
@@ -94,13 +97,14 @@ func strategies() map[string]strategy {
 		"invalid-block":  {about: "proposes payloads that break the rules of the application", rewrite: proposeInvalid},
 		"wrong-parent":   {about: "proposes on parents that do not fit", rewrite: proposeOnWrongParent},
 		"wrong-height":   {about: "proposes with heights, flags and versions that do not fit", rewrite: proposeWrongHeader},
+		"rush":           {about: "proposes early, beside the block that is about to be final", rewrite: rushed, hears: rush},
 		"usurp":          {about: "proposes in views that others lead", act: usurp},
 		"timestamp-skew": {about: "proposes blocks of the future and of the past", rewrite: skewTime},
 		"bad-data":       {about: "sends wrong, swollen or no data beside the right payload", rewrite: spoilData},
 
 		"lying-sync": {about: "serves short, empty, false or no ranges and blocks, and boasts of its height", rewrite: lieInSync, act: pushRanges},
 		"mutate":     {about: "changes one field of what it sends", rewrite: mutateOne},
-		"colluding":  {about: "acts together with all that collude: forks, split votes, late certificates", rewrite: collude, act: conspire, colludes: true},
+		"colluding":  {about: "acts together with all that collude: forks, split votes, late certificates", rewrite: collude, act: conspire, hears: overhear, colludes: true},
 	}
 }
 
@@ -214,10 +218,10 @@ func (w *World) accepted(m consensus.Message) {
 	}
 	switch m := m.(type) {
 	case *consensus.Proposal:
-		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
 	case *consensus.BlockResponse:
 		for _, p := range m.Proposals {
-			w.note(w.votes.Proposed(p.Hash(), &p.Block.Header))
+			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
 		}
 	}
 }
@@ -267,8 +271,10 @@ const maxHeard = 128
 
 // hear remembers a message of anybody.
 func (l *liar) hear(m consensus.Message) {
-	if l.plot != nil {
-		l.plot.hear(m)
+	for i := range l.strategies {
+		if do := l.strategies[i].hears; do != nil {
+			do(l, m)
+		}
 	}
 	if len(l.heard) < maxHeard {
 		l.heard = append(l.heard, m)

@@ -132,6 +132,32 @@ func proposeWrongHeader(l *liar, to *node, m consensus.Message) []speech {
 	})
 }
 
+// rush proposes for the first view of an own term as soon as the block before is proposed, and instead of
+// it: a node that enters the view has just asked to make that one final.
+func rush(l *liar, m consensus.Message) {
+	p, ok := m.(*consensus.Proposal)
+	if !ok {
+		return
+	}
+	w, v := l.n.w, p.Block.Header.View+1
+	if (v-1)%w.scenario.Term != 0 || w.law.Leader(v) != l.n.signer || v <= l.rushedAt || l.leads(p) {
+		return
+	}
+	l.rushedAt = v
+	h := p.Block.Header
+	h.View, h.Proposer, h.TimeMs, h.PayloadHash = v, w.keys.addresses[l.n.signer], h.TimeMs+1, emptyPayload
+	hasty := &consensus.Proposal{Block: consensus.Block{Header: h}, Justify: p.Justify, LeaderVote: *l.vote(consensus.Notarize, v, h.Hash())}
+	l.tell(consensus.LaneProposal, hasty)
+}
+
+// rushed keeps the core's own block of a view with a hasty one back.
+func rushed(l *liar, _ *node, m consensus.Message) []speech {
+	if p, ok := m.(*consensus.Proposal); ok && l.leads(p) && p.Block.Header.View == l.rushedAt {
+		return nil
+	}
+	return same(m)
+}
+
 // usurp proposes in the current view, or near it, whoever leads there.
 func usurp(l *liar) {
 	w := l.n.w

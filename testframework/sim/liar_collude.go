@@ -24,6 +24,7 @@ type conspiracy struct {
 	plan    plan
 	until   uint64 // view from which another plan is made
 	sides   uint64 // nodes that see the second chain
+	crossed bool   // the second chain has one block, then its side is asked to follow the first
 	lucky   int    // the node that alone hears what others do not
 	twins   map[common.Hash]*consensus.Proposal
 	ballots []*ballot
@@ -87,11 +88,11 @@ func (c *conspiracy) scheme(view uint64) {
 		return
 	}
 	rng.Shuffle(len(honest), func(i, j int) { honest[i], honest[j] = honest[j], honest[i] })
-	cut := len(honest) / 2
+	cut := (len(honest) + rng.IntN(2)) / 2
 	if rng.IntN(3) == 0 {
 		cut = rng.IntN(len(honest) + 1)
 	}
-	c.sides = 0
+	c.sides, c.crossed = 0, rng.IntN(3) == 0
 	for _, i := range honest[:cut] {
 		c.sides |= 1 << i
 	}
@@ -155,7 +156,7 @@ func collude(l *liar, to *node, m consensus.Message) []speech {
 	case *consensus.CertResponse:
 		return c.certs(to, m, m.Certs)
 	case *consensus.BlockResponse:
-		if c.plan == planFork && c.second(to) || c.plan == planHide && l.chance(0.5) {
+		if c.plan == planFork && c.second(to) && !c.crossed || c.plan == planHide && l.chance(0.5) {
 			return nil
 		}
 	}
@@ -167,6 +168,9 @@ func (c *conspiracy) fork(l *liar, to *node, p *consensus.Proposal) []speech {
 	hash := p.Block.Header.Hash()
 	t := c.twins[hash]
 	if t == nil {
+		if c.crossed && c.twins[p.Block.Header.ParentHash] != nil {
+			return same(p)
+		}
 		t = c.twin(l, p)
 		c.twins[hash] = t
 		defer c.support(l, p.Block.Header.View, hash, t.Block.Header.Hash())
@@ -196,19 +200,23 @@ func (c *conspiracy) twin(l *liar, p *consensus.Proposal) *consensus.Proposal {
 	return t
 }
 
-// support signs both blocks of a view, and asks to commit both, each towards its side.
+// support signs both blocks of a view, and asks to commit both, each towards its side. Where the second
+// side is to follow the first chain later, its own block gets its votes when it knows the other's child.
 func (c *conspiracy) support(l *liar, view uint64, first, second common.Hash) {
 	for _, m := range c.members {
 		for _, to := range c.w.nodes {
 			if to.liar != nil {
 				continue
 			}
-			hash := first
+			hash, after := first, time.Duration(0)
 			if c.second(to) {
 				hash = second
+				if c.crossed {
+					after = c.w.scenario.Timing.Delta
+				}
 			}
-			l.send(to, consensus.LaneVote, speech{message: m.vote(consensus.Notarize, view, hash)})
-			l.send(to, consensus.LaneVote, speech{message: m.vote(consensus.Finalize, view, hash)})
+			l.send(to, consensus.LaneVote, speech{m.vote(consensus.Notarize, view, hash), after})
+			l.send(to, consensus.LaneVote, speech{m.vote(consensus.Finalize, view, hash), after})
 		}
 	}
 }
@@ -218,6 +226,9 @@ func (c *conspiracy) cast(l *liar, to *node, v *consensus.Vote) []speech {
 	switch c.plan {
 	case planFork:
 		if t := c.twins[v.Hash]; t != nil && c.second(to) {
+			if c.crossed {
+				return nil
+			}
 			return same(l.vote(v.Kind, v.View, t.Block.Header.Hash()))
 		}
 	case planSplit:
@@ -272,8 +283,9 @@ func (c *conspiracy) release(l *liar) {
 	c.vault = kept
 }
 
-// hear counts a vote that any member heard, and completes certificates with the members' own votes.
-func (c *conspiracy) hear(m consensus.Message) {
+// overhear counts a vote that any member heard, and completes certificates with the members' own votes.
+func overhear(l *liar, m consensus.Message) {
+	c := l.plot
 	var v *consensus.Vote
 	switch m := m.(type) {
 	case *consensus.Vote:

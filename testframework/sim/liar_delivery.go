@@ -94,8 +94,20 @@ func (l *liar) ahead() uint64 {
 	return v + 1 + w.rng.Uint64N(2*s.Term)
 }
 
+// Now and then one node gets a burst: in two minutes ten thousand votes that it must not keep.
+const (
+	burst       = 600
+	burstChance = 0.02
+)
+
 // spamFuture floods with messages about views ahead, some every Δ.
 func spamFuture(l *liar) {
+	if l.chance(burstChance) {
+		victim := l.n.w.nodes[(l.n.index+1)%len(l.n.w.nodes)]
+		for range burst {
+			l.send(victim, consensus.LaneVote, speech{message: l.vote(consensus.Nullify, l.view()+l.n.w.rng.Uint64N(1_000_000), common.Hash{})})
+		}
+	}
 	for range 4 + l.n.w.rng.IntN(8) {
 		m := l.future()
 		if l.chance(0.3) {

@@ -132,8 +132,11 @@ func TestLyingSync_wipedValidatorsVoteAgain(t *testing.T) {
 	for seed := range uint64(4) {
 		s := lied(seed, 7, 1, 16, 4, "lying-sync")
 		s.Faults = []sim.Fault{
-			{At: 10 * time.Second, Kind: sim.Kill, Node: 3}, {At: 11 * time.Second, Kind: sim.Wipe, Node: 3}, {At: 12 * time.Second, Kind: sim.Start, Node: 3},
-			{At: 13 * time.Second, Kind: sim.Crash, Node: 3}, {At: 14 * time.Second, Kind: sim.Start, Node: 3},
+			{At: 10 * time.Second, Kind: sim.Kill, Node: 3},
+			{At: 11 * time.Second, Kind: sim.Wipe, Node: 3},
+			{At: 12 * time.Second, Kind: sim.Start, Node: 3},
+			{At: 13 * time.Second, Kind: sim.Crash, Node: 3},
+			{At: 14 * time.Second, Kind: sim.Start, Node: 3},
 		}
 		r, err := sim.Run(s)
 		if err != nil {

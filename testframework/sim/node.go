@@ -149,7 +149,7 @@ func (n *node) start() {
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
 	n.app.restart(tip.Height)
-	w.trace(n, "start at height %d", tip.Height)
+	w.note(n, Entry{Kind: EntryUp, Height: tip.Height})
 	n.inbox = append(n.inbox[:0], consensus.Start{})
 	n.demand()
 	n.iterate()
@@ -184,7 +184,7 @@ func (n *node) stop() {
 	n.inbox, n.held, n.outputs = n.inbox[:0], nil, nil
 	n.busy, n.paused, n.wakeAt, n.tickAt, n.slow = false, 0, 0, 0, 0
 	n.life++
-	n.w.trace(n, "down")
+	n.w.note(n, Entry{Kind: EntryDown})
 	for j, other := range n.w.nodes {
 		if j != n.index && !n.w.link(n.index, j).down {
 			n.w.link(n.index, j).down, n.w.link(j, n.index).down = true, true
@@ -281,7 +281,7 @@ const slowSync = 400 * time.Millisecond
 // looks after the disk; half of the time the machine restarts too.
 func (n *node) failed(err error) {
 	w := n.w
-	w.trace(n, "stops: %v", err)
+	w.note(n, Entry{Kind: EntryRemark, Text: "stops: " + err.Error()})
 	if w.machines.broke != nil && w.machines.broke(n, err) {
 		return
 	}
@@ -305,6 +305,7 @@ func (n *node) carryOut() {
 	n.busy = false
 	s := n.replica.Snapshot()
 	n.final, n.voting = s.Final.View, s.Voting
+	n.w.note(n, Entry{Kind: EntryView, View: s.View})
 	for i := range n.outputs {
 		out := &n.outputs[i]
 		if out.Fault != "" {
@@ -331,7 +332,7 @@ func (n *node) carryOut() {
 
 // halted is the end of a process that found a broken invariant.
 func (n *node) halted(reason string) {
-	n.w.trace(n, "halts: %s", reason)
+	n.w.note(n, Entry{Kind: EntryRemark, Text: "halts: " + reason})
 	if n.correct() {
 		n.w.violate("halt", "node %d: %s", n.index, reason)
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,9 +15,10 @@ type Result struct {
 	Err error
 	// At is the virtual time of the violation, or the length of the run.
 	At time.Duration
-	// Hash condenses all events.
-	Hash  string
-	Stats Stats
+	// Hash condenses all events; Digest is the same as a number.
+	Hash   string
+	Digest uint64
+	Stats  Stats
 	// Recovery is how long after everything healed the first block was final, and all were level.
 	Recovery, Level time.Duration
 	// IdleRate is how many messages all nodes together sent per second of idling.
@@ -45,7 +47,7 @@ func (w *World) Run() *Result {
 
 // finish fills in what is known at the end of a run.
 func (w *World) finish(r *Result) {
-	r.Err, r.At, r.Hash, r.Stats = w.err, w.now, w.audit.String(), w.stats
+	r.Err, r.At, r.Hash, r.Digest, r.Stats = w.err, w.now, w.audit.String(), w.audit.h, w.stats
 	r.Stats.Height = w.chains.Height()
 	r.Stats.Transactions = len(w.txs)
 	for i := range w.txs {
@@ -247,8 +249,11 @@ func (w *World) standings() string {
 }
 
 // Rule is the promise that a result broke, "" for none.
-func (r *Result) Rule() string {
-	if v, ok := r.Err.(*invariant.Violation); ok { //nolint:errorlint // never wrapped
+func (r *Result) Rule() string { return ruleOf(r.Err) }
+
+func ruleOf(err error) string {
+	var v *invariant.Violation
+	if errors.As(err, &v) {
 		return v.Rule
 	}
 	return ""

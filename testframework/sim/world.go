@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -15,7 +14,7 @@ import (
 )
 
 // genesis is the network id of all simulated networks.
-var genesis = common.Hash(crypto.Keccak256Hash([]byte("tercet simulation")))
+var genesis = crypto.Keccak256Hash([]byte("tercet simulation"))
 
 // World is one network in virtual time. It is not safe for concurrent use.
 type World struct {
@@ -49,11 +48,14 @@ type World struct {
 	chains   *invariant.Chains
 	journals *invariant.Journals
 	err      error
+	meter    *meter // nil unless figures are taken
 
 	// Trace, when not nil, receives what happens, for people.
 	Trace func(at time.Duration, node int, text string)
 	// OnMessage, when not nil, sees each delivery, for drawings.
 	OnMessage func(sent, arrived time.Duration, from, to int, m consensus.Message)
+	// OnEvent, when not nil, sees all other events, see [Record].
+	OnEvent func(Entry)
 }
 
 // transaction is what a client gave to a node.
@@ -237,6 +239,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		w.twins.send(n, s)
 		return
 	}
+	w.spoke(n, s.Message)
 	if n.liar == nil {
 		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
@@ -269,7 +272,10 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.note(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		if w.meter != nil {
+			w.meter.proposal(w, m)
+		}
 		v = &m.LeaderVote
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
@@ -277,7 +283,7 @@ func (w *World) promised(n *node, m consensus.Message) {
 	}
 	w.journals.Sent(v)
 	n.topVote = max(n.topVote, v.View)
-	w.note(w.votes.Signed(v))
+	w.judge(w.votes.Signed(v))
 }
 
 // recovered tells the checkers what a process begins with. Votes that its journal remembers count as
@@ -287,20 +293,20 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 	n.reopened(tip.Height)
 	if n.validator() && n.correct() {
 		s := n.replica.Snapshot()
-		w.note(w.journals.Recovered(n.signer, &invariant.Recovery{
+		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
 				v.Signer = uint16(n.signer)
-				w.note(w.votes.Signed(&v))
+				w.judge(w.votes.Signed(&v))
 			}
 		}
 	}
 }
 
-// note keeps what a checker reports.
-func (w *World) note(err error) {
+// judge keeps what a checker reports.
+func (w *World) judge(err error) {
 	if err != nil {
 		w.fail(err)
 	}
@@ -372,9 +378,10 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
-	if w.Trace != nil {
-		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
+	if w.meter != nil {
+		w.meter.final(w, f)
 	}
+	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {
@@ -403,7 +410,7 @@ func (w *World) acknowledged(n *node) {
 
 // accused checks evidence: it must never name a correct validator.
 func (w *World) accused(n *node, e *consensus.Evidence) {
-	w.trace(n, "evidence against n%d: %s and %s of view %d", e.A.Signer, e.A.Kind, e.B.Kind, e.A.View)
+	w.note(n, Entry{Kind: EntryEvidence, View: e.A.View, Text: fmt.Sprintf("accuses n%d of %s and %s", e.A.Signer, e.A.Kind, e.B.Kind)})
 	if who := int(e.A.Signer); !w.law.Liar[who] && n.correct() {
 		w.violate("false evidence", "node %d accuses validator %d of %s and %s in the views %d and %d", n.index, who, e.A.Kind, e.B.Kind, e.A.View, e.B.View)
 	}
@@ -445,11 +452,5 @@ func (w *World) fail(err error) {
 			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
-	}
-}
-
-func (w *World) trace(n *node, format string, args ...any) {
-	if w.Trace != nil {
-		w.Trace(w.now, n.index, fmt.Sprintf(format, args...))
 	}
 }

@@ -296,7 +296,7 @@ func (d *Files) begin(op string) *Fault {
 	if f == nil || f.Lost && op != opSync && op != opSyncDir {
 		return nil
 	}
-	if f.Err != nil || f.Short > 0 && op == opWrite {
+	if f.Err != nil {
 		d.failed++
 	}
 	return f
@@ -484,6 +484,9 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 		err = fault.Err
 		if !fault.PowerOff {
 			n = min(len(b), fault.Short)
+		}
+		if err == nil && n < len(b) {
+			f.disk.failed++
 		}
 		if errors.Is(err, ErrPowerOff) && !fault.PowerOff {
 			return 0, err
