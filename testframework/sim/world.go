@@ -32,6 +32,8 @@ type World struct {
 	stats     Stats
 	always    bool
 	muted     MessageKind
+	wounded   bool    // some disk lost what it had synced
+	away      []*node // stay down for a part of the second phase
 	rate      float64
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
