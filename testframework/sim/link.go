@@ -72,6 +72,10 @@ func (w *World) makeLinks() {
 func (w *World) transmit(from, dest *node, lane consensus.Lane, p *packet, extra time.Duration) {
 	l := w.link(from.index, dest.index)
 	w.stats.Sent++
+	if !p.noted {
+		p.noted = true
+		w.proposed(p.message)
+	}
 	if l.cut || l.down || !dest.up {
 		w.stats.Lost++
 		return
@@ -160,6 +164,7 @@ type packet struct {
 	txs      []uint64
 	sum      uint64 // for the auditor
 	size     int
+	noted    bool // the checkers know what it shows
 }
 
 func (p *packet) bytes() int {

@@ -129,9 +129,10 @@ func (n *node) start() {
 		n.failed(err)
 		return
 	}
+	w.recovered(records)
 	tip := n.app.tip()
 	if n.validator() && n.correct() {
-		if err := w.journals.Recovered(n.signer, records, tip.View); err != nil {
+		if err := w.journals.Recovered(n.signer, records, tip.View, n.rolledBack); err != nil {
 			w.fail(err)
 		}
 	}

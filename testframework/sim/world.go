@@ -140,7 +140,9 @@ func (w *World) advance(end time.Duration) {
 		w.stats.Events++
 		w.handle(&e)
 	}
-	w.now = max(w.now, end)
+	if w.err == nil {
+		w.now = max(w.now, end)
+	}
 }
 
 // handle carries out one event.
@@ -236,8 +238,10 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
-		w.votes.Proposed(m.Hash(), &m.Block.Header)
 		v = &m.LeaderVote
+	}
+	if n.correct() {
+		w.shown(m)
 	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
@@ -315,6 +319,11 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
+	if n.liar == nil {
+		if err := w.votes.Final(f.Block.Header.View, f.Hash); err != nil {
+			w.fail(err)
+		}
+	}
 	if w.Trace != nil {
 		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
 	}

@@ -296,7 +296,7 @@ func (d *Files) begin(op string) *Fault {
 	if f == nil || f.Lost && op != opSync && op != opSyncDir {
 		return nil
 	}
-	if f.Err != nil || f.Short > 0 && op == opWrite {
+	if f.Err != nil {
 		d.failed++
 	}
 	return f
@@ -488,6 +488,9 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 		if errors.Is(err, ErrPowerOff) && !fault.PowerOff {
 			return 0, err
 		}
+	}
+	if err == nil && n < len(b) {
+		f.disk.failed++
 	}
 	data := slices.Clone(b[:n])
 	if n > 0 {
