@@ -12,7 +12,7 @@ import (
 )
 
 // incident 15: certificates with duplicate or unauthorized signers.
-func TestVerifier_certificates(t *testing.T) {
+func TestIncident15_certificates(t *testing.T) {
 	hash := common.Hash{7}
 	for name, c := range map[string]struct {
 		n      int

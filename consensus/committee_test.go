@@ -9,7 +9,7 @@ import (
 	"github.com/tercet-chain/tercet/consensus"
 )
 
-func TestQuorum_anySize(t *testing.T) {
+func TestIncident14_quorumOfAnySize(t *testing.T) {
 	for n := 1; n <= 200; n++ {
 		f, q := consensus.Faulty(n), consensus.Quorum(n)
 		if 3*f >= n || 3*(f+1) < n {

@@ -32,11 +32,12 @@ type Core struct {
 	left     []leftView // recently left views, newest last
 	views    map[uint64]*viewState
 	blocks   map[common.Hash]*blockNode
-	recent   []*Proposal // newest committed proposals, for peers one step behind
-	topNotar uint64      // highest view notarized directly or indirectly
-	topNull  uint64      // highest view that a nullification opens
-	pending  *commitGoal // the newest proof of finality
-	ranged   *commitGoal // proof for the last range of blocks that arrived
+	recent   []*Proposal   // newest committed proposals, for peers one step behind
+	topNotar uint64        // highest view notarized directly or indirectly
+	risenAt  time.Duration // when topNotar last rose
+	topNull  uint64        // highest view that a nullification opens
+	pending  *commitGoal   // the newest proof of finality
+	ranged   *commitGoal   // proof for the last range of blocks that arrived
 	// unsettled is set by what may let a proof of finality commit.
 	unsettled bool
 
@@ -57,6 +58,7 @@ type Core struct {
 
 	peers   []peerState
 	proven  []uint64 // by signer: highest view of the evidence that peers sent
+	told    []int    // by signer: proofs sent to everyone
 	fetches []*fetch
 	catchUp catchUp
 	rejoin  rejoin
@@ -148,6 +150,9 @@ func (c *Core) recover(records []Record) error {
 		if r.Epoch != c.cfg.Epoch || (r.Type == RecordFinalize && mutant.On(mutant.RecoveryForgetsFinalize)) {
 			continue
 		}
+		if err := r.checkView(); err != nil {
+			return fmt.Errorf("log record %d: %w", i, err)
+		}
 		if r.Type == RecordFloor {
 			floor = max(floor, r.View)
 			continue
@@ -174,7 +179,7 @@ func (c *Core) recover(records []Record) error {
 				c.insert(-1, p.hash, &p.Block, p)
 			}
 		case RecordFinalize:
-			cert, err := r.notarizationOf()
+			cert, err := r.notarizationOf(c.cfg.Committee)
 			if err != nil {
 				return fmt.Errorf("log record %d: %w", i, err)
 			}
@@ -230,7 +235,7 @@ func (c *Core) Step(now Instant, in Input) *Output {
 }
 
 func (c *Core) start() {
-	c.entered, c.finAt = c.now.Mono, c.now.Mono
+	c.entered, c.finAt, c.risenAt = c.now.Mono, c.now.Mono, c.now.Mono
 	for _, n := range c.ordered() {
 		c.judge(n)
 	}
@@ -303,6 +308,22 @@ func (c *Core) demand(at uint64) {
 		}
 	}
 	c.demandAt, c.declined = at, false
+}
+
+// overdue reports that a notarized block has waited for its finality for longer
+// than that takes in good times. Nobody's demand speaks for it: its transactions
+// are in a block already, so applications with nothing else to order decline. A
+// block on top of it makes it final.
+func (c *Core) overdue() bool {
+	if c.topNotar <= c.fin.View {
+		return false
+	}
+	due := max(c.finAt, c.risenAt) + 3*c.cfg.Timing.Delta
+	if c.now.Mono >= due {
+		return true
+	}
+	c.wake(due)
+	return false
 }
 
 // wanted reports whether the application wants a block, and otherwise arranges
@@ -457,6 +478,8 @@ type Snapshot struct {
 	// while that is unknown.
 	Voting    bool
 	VotesFrom uint64
+	// Awaits are those whose statuses are missing while VotesFrom is unknown.
+	Awaits []Awaited
 	// Highest is the final height that at least one honest validator has
 	// stated, or the own one if that is higher.
 	Highest uint64
@@ -471,7 +494,7 @@ type Snapshot struct {
 func (c *Core) Snapshot() Snapshot {
 	return Snapshot{
 		Epoch: c.cfg.Epoch, View: c.view, Leader: c.sched.Leader(c.view), Final: c.fin,
-		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
+		Voting: c.voting(c.view), VotesFrom: c.rejoin.from, Awaits: c.awaited(), Highest: c.highest(), CatchingUp: c.catchUp.active || c.ranged != nil,
 		HeldViews: len(c.views), HeldBlocks: len(c.blocks),
 	}
 }

@@ -98,6 +98,23 @@ func TestCore_blockTime_aheadOfTheClock_waits(t *testing.T) {
 	}
 }
 
+func TestCore_blockTime_ofALeaderWhoseClockIsBehind_isAboveTheParents(t *testing.T) {
+	r := newRig(t, 4, 0, 1, 0)
+	r.cfg.Tip.TimeMs = wallStart + 1_000_000
+	r.restart(nil)
+	r.build = true
+	r.step(consensus.Demand{AtUnixMs: 1})
+	for _, s := range r.sent {
+		if p, ok := s.Message.(*consensus.Proposal); ok {
+			if got, want := p.Block.Header.TimeMs, r.cfg.Tip.TimeMs+1; got != want {
+				t.Errorf("proposed at %d, want %d", got, want)
+			}
+			return
+		}
+	}
+	t.Error("no proposal")
+}
+
 func TestCore_blockTime_farAhead_asksForNoTicks(t *testing.T) {
 	for _, ahead := range []uint64{1 << 40, 1 << 54, 1 << 62, 1<<64 - 1 - wallStart} {
 		r := newRig(t, 4, 3, 1, 0)
@@ -190,8 +207,27 @@ func TestCore_data_fromTheRange_isWhatTheLogKeeps(t *testing.T) {
 	}
 }
 
+// incident 1: what was given up alone is not given up by a quorum, which may have
+// finalized there.
+func TestIncident01_ownNullify_isNoCertificate(t *testing.T) {
+	r := newRig(t, 4, 3, 1, 0)
+	r.pass(3 * time.Second)
+	if !r.voted(consensus.RecordNullify, 1) {
+		t.Fatal("no NULLIFY of a view without a proposal")
+	}
+	r.receive(1, r.cert(consensus.Nullify, 2, common.Hash{}, 0, 1, 2))
+	r.receive(2, r.block(3, nil, nil))
+	if r.voted(consensus.RecordNotarize, 3) {
+		t.Fatal("voted for a block that skips view 1 without its nullification")
+	}
+	r.receive(2, r.cert(consensus.Nullify, 1, common.Hash{}, 0, 1, 2))
+	if !r.voted(consensus.RecordNotarize, 3) {
+		t.Error("no vote with the nullification at hand")
+	}
+}
+
 // incident 8: two processes, one key.
-func TestCore_sameKeyElsewhere_faults(t *testing.T) {
+func TestIncident08_sameKeyElsewhere_faults(t *testing.T) {
 	for name, m := range map[string]func(r *rig) consensus.Message{
 		"NOTARIZE": func(r *rig) consensus.Message { return r.vote(consensus.Notarize, 1, common.Hash{1}, 3) },
 		"NULLIFY":  func(r *rig) consensus.Message { return r.vote(consensus.Nullify, 1, common.Hash{}, 3) },
@@ -215,7 +251,7 @@ func TestCore_sameKeyElsewhere_faults(t *testing.T) {
 }
 
 // incident 19: far-future views.
-func TestCore_floodOfFarViews_isBounded(t *testing.T) {
+func TestIncident19_floodOfFarViews_isBounded(t *testing.T) {
 	r := newRig(t, 4, 3, 16, 4)
 	for i := range uint64(2000) {
 		v := 1 + i*i*7
@@ -312,7 +348,7 @@ func TestCore_contradictions_areEvidence(t *testing.T) {
 }
 
 // incident 10: two proposals of one view.
-func TestCore_secondProposal_isEvidence_andNullifies(t *testing.T) {
+func TestIncident10_secondProposal_isEvidence_andNullifies(t *testing.T) {
 	for _, hold := range []bool{true, false} {
 		r := newRig(t, 4, 3, 1, 0)
 		if hold {
@@ -331,7 +367,7 @@ func TestCore_secondProposal_isEvidence_andNullifies(t *testing.T) {
 }
 
 // incident 9: block A is in the log while B was notarized.
-func TestCore_restart_withTheLosingBlock_proceeds(t *testing.T) {
+func TestIncident09_restartWithTheLosingBlock_proceeds(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
 	a := r.block(1, nil, nil)
 	b := r.block(1, nil, func(b *consensus.Block) { b.Payload = []byte("another") })
@@ -355,7 +391,7 @@ func TestCore_restart_withTheLosingBlock_proceeds(t *testing.T) {
 }
 
 // incident 13: a leader without a gap's certificate asks and does not propose.
-func TestCore_leader_withoutTheGapsCertificate_asks(t *testing.T) {
+func TestIncident13_leaderWithoutTheGapsCertificate_asks(t *testing.T) {
 	r := newRig(t, 4, 2, 1, 0)
 	r.build = true
 	r.step(consensus.Demand{AtUnixMs: 1})
@@ -393,6 +429,58 @@ func TestCore_gapThatNobodyCanClose_isNullified(t *testing.T) {
 	r.pass(3 * time.Second)
 	if r.voted(consensus.RecordNullify, 1) || !r.voted(consensus.RecordNullify, 2) {
 		t.Error("want NULLIFY of view 2, which is above the finalized one, and not of 1")
+	}
+	noConflicts(t, r.cfg.Schedule(), r.sentVotes())
+}
+
+// What the log keeps follows what is stored, not what was committed.
+func TestCore_KeepFrom_isTwoTermsBelowTheStoredTip(t *testing.T) {
+	r := newRig(t, 4, -1, 2, 0)
+	commitViews(r, 1, 9, nil)
+	if got := r.core.KeepFrom(); got != 0 {
+		t.Errorf("nothing is stored: got %d, want 0", got)
+	}
+	h := r.final[7].Block.Header
+	r.step(consensus.Executed{Tip: consensus.Tip{View: h.View, Height: h.Height, Hash: r.final[7].Hash, TimeMs: h.TimeMs}})
+	if got := r.core.KeepFrom(); got != 4 {
+		t.Errorf("view 8 is stored: got %d, want 4", got)
+	}
+}
+
+// S3 and S5 ask for the block's own certificate: it is what the log keeps.
+func TestCore_indirectNotarization_allowsNoFinalize(t *testing.T) {
+	r := newRig(t, 4, 3, 3, 2)
+	first := r.block(1, nil, nil)
+	second := r.block(2, first, nil)
+	r.receive(0, first)
+	r.receive(0, second)
+	r.receive(1, r.cert(consensus.Notarize, 2, second.Hash(), 0, 1, 2))
+	finalized := map[common.Hash]bool{}
+	for _, v := range r.sentVotes() {
+		finalized[v.Hash] = finalized[v.Hash] || v.Kind == consensus.Finalize
+	}
+	if finalized[first.Hash()] || !finalized[second.Hash()] {
+		t.Errorf("FINALIZE of the ancestor %v, of the block itself %v", finalized[first.Hash()], finalized[second.Hash()])
+	}
+	r.receive(1, r.cert(consensus.Notarize, 1, first.Hash(), 0, 1, 2))
+	if !r.voted(consensus.RecordFinalize, 1) {
+		t.Error("no FINALIZE with the certificate at hand")
+	}
+}
+
+// Views pass, but nothing becomes final: the others' FINALIZE votes may be held
+// back by a NULLIFY in this term.
+func TestCore_termThatDoesNotFinalize_isHandedOver(t *testing.T) {
+	r := newRig(t, 4, 3, 16, 0)
+	var parent *consensus.Proposal
+	for v := uint64(1); v <= 8; v++ {
+		parent = r.block(v, parent, nil)
+		r.receive(0, parent)
+		r.receive(1, r.cert(consensus.Notarize, v, parent.Hash(), 0, 1, 2))
+		r.pass(100 * time.Millisecond)
+	}
+	if !r.voted(consensus.RecordNullify, 8) || r.voted(consensus.RecordNullify, 5) {
+		t.Error("want the term given up 600 ms after its first notarization")
 	}
 	noConflicts(t, r.cfg.Schedule(), r.sentVotes())
 }

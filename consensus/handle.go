@@ -63,6 +63,11 @@ func (c *Core) onProposal(from int, p *Proposal) {
 	switch {
 	case s.proposal == nil, s.proposal.hash != p.hash && mutant.On(mutant.VoteTwice):
 		s.proposal = p
+		for _, early := range s.votes[Notarize] {
+			if early != nil {
+				c.confront(s, early)
+			}
+		}
 		c.insert(from, p.hash, &p.Block, p)
 		if _, _, _, _, known := c.parent(&p.Block.Header); !known {
 			c.fetchParent(&p.Block.Header, from)
@@ -75,18 +80,6 @@ func (c *Core) onProposal(from int, p *Proposal) {
 	}
 	c.onVote(from, &p.LeaderVote)
 	c.shed()
-}
-
-// onEvidence reports what another replica proved, each time for a later view,
-// so that nobody can repeat it for ever.
-func (c *Core) onEvidence(e *Evidence) {
-	if c.proven == nil {
-		c.proven = make([]uint64, c.cfg.Committee.Size())
-	}
-	if view := max(e.A.View, e.B.View); view > c.proven[e.A.Signer] {
-		c.proven[e.A.Signer] = view
-		c.out.Evidence = append(c.out.Evidence, *e)
-	}
 }
 
 // onVote counts a vote once per kind, view and signer.
@@ -146,6 +139,7 @@ func (c *Core) count(v *Vote) {
 	}
 	s.votes[v.Kind][v.Signer] = v
 	c.crossCheck(s, v)
+	c.confront(s, v)
 	if s.cert(v.Kind) != nil {
 		return
 	}
@@ -177,19 +171,6 @@ func (c *Core) crossCheck(s *viewState, v *Vote) {
 		if t != nil && t.votes[other] != nil && t.votes[other][v.Signer] != nil {
 			c.accuse(s, t.votes[other][v.Signer], v)
 		}
-	}
-}
-
-func (c *Core) accuse(s *viewState, a, b *Vote) {
-	if s.accused == nil {
-		s.accused = make([]bool, c.cfg.Committee.Size())
-	}
-	if !s.accused[a.Signer] {
-		s.accused[a.Signer] = true
-		c.out.Evidence = append(c.out.Evidence, Evidence{*a, *b})
-	}
-	if a.Kind == Notarize && int(a.Signer) == c.sched.Leader(a.View) {
-		s.equivocated = true
 	}
 }
 

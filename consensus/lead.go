@@ -120,6 +120,9 @@ func (c *Core) paced(v uint64) (force, ok bool) {
 		}
 		c.wake(c.entered + idle)
 	}
+	if c.overdue() {
+		return true, true
+	}
 	if !c.wanted() {
 		return false, false
 	}

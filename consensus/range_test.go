@@ -43,7 +43,7 @@ func (r *rig) asked() (peer int, m *consensus.BlockRequest) {
 }
 
 // incident 16: peers lie to one that catches up.
-func TestCatchUp_withLyingPeers(t *testing.T) {
+func TestIncident16_catchUpWithLyingPeers(t *testing.T) {
 	for name, lie := range map[string]func(r *rig, blocks []*consensus.Proposal, req *consensus.BlockRequest) *consensus.BlockResponse{
 		"claims without blocks": func(*rig, []*consensus.Proposal, *consensus.BlockRequest) *consensus.BlockResponse { return nil },
 		"empty answers": func(*rig, []*consensus.Proposal, *consensus.BlockRequest) *consensus.BlockResponse {
@@ -120,7 +120,7 @@ func TestCatchUp_withLyingPeers(t *testing.T) {
 
 // A range of another chain needs another quorum's signatures; one that proves
 // a block which does not extend the tip is refused.
-func TestCatchUp_wrongChain(t *testing.T) {
+func TestIncident16_catchUpOnAnotherChain(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
 	blocks := chain(r, 20)
 	other := r.block(9, nil, nil)
@@ -165,7 +165,7 @@ func TestCatchUp_rangeProvenByHeaders(t *testing.T) {
 }
 
 // incident 17: what a range brings and what arrives live is delivered once.
-func TestCatchUp_andLive_deliverOnce(t *testing.T) {
+func TestIncident17_rangeAndLive_deliverOnce(t *testing.T) {
 	r := newRig(t, 4, -1, 1, 0)
 	blocks := chain(r, 30)
 	for i, p := range blocks {

@@ -77,7 +77,7 @@ func temptation(r *rig, seed uint64) {
 // Incidents 2, 3 and 7: crash after every record. Whatever the restarted
 // replica is shown, it signs nothing that excludes what it signed before, and
 // what it had signed above the tip it says again.
-func TestRecovery_atEachRecord_noConflictingVote(t *testing.T) {
+func TestIncident02_crashAtEachRecord_noConflictingVote(t *testing.T) {
 	for _, shape := range [][2]uint64{{1, 0}, {3, 0}, {3, 2}, {16, 4}} {
 		for seed := range uint64(6) {
 			r := newRig(t, 4, 3, shape[0], shape[1])
@@ -218,6 +218,7 @@ func TestRejoin_waitsForAQuorum_thenForANewTerm(t *testing.T) {
 	if s := r.core.Snapshot(); s.Voting || s.VotesFrom != 0 {
 		t.Fatalf("votes without its log: %+v", s)
 	}
+	r.receive(0, r.cert(consensus.Nullify, 17, common.Hash{}, 0, 1, 2))
 	r.receive(0, status(10))
 	r.receive(0, status(10)) // The same one twice counts once.
 	r.receive(1, status(21))
@@ -267,17 +268,26 @@ func TestRejoin_atGenesis_isNoLoss(t *testing.T) {
 	}
 }
 
-// One liar must not lead the rejoining one to wrap around.
-func TestRejoin_withALyingStatus_neverVotesEarlier(t *testing.T) {
-	r := newRig(t, 4, 3, 16, 4)
-	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
-	for _, view := range []uint64{1<<64 - 1, 1 << 63, 1 << 62} {
-		_ = r.try(0, &consensus.Status{View: view, FinHeight: 1})
-	}
-	r.receive(1, &consensus.Status{View: 50, FinHeight: 1})
-	r.receive(2, &consensus.Status{View: 50, FinHeight: 1})
-	if s := r.core.Snapshot(); s.VotesFrom < 50+16 {
-		t.Errorf("votes from view %d", s.VotesFrom)
+// A liar that states a view of the far future must not keep the rejoining one
+// from voting, and what others state counts once certificates prove it.
+func TestRejoin_withALyingStatus_votesAllTheSame(t *testing.T) {
+	for _, claim := range []uint64{1<<64 - 1, 1 << 63, 1 << 62, 1 << 40, 200, 1, 0} {
+		r := newRig(t, 7, 6, 16, 4)
+		r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
+		_ = r.try(0, &consensus.Status{View: claim, FinHeight: 1})
+		for i := 1; i < 5; i++ {
+			r.receive(i, &consensus.Status{View: 50, FinHeight: 1})
+		}
+		r.receive(5, &consensus.Status{View: 53, FinHeight: 1})
+		if s := r.core.Snapshot(); s.VotesFrom != 0 {
+			t.Errorf("claim %d: votes from %d though nothing proves the views", claim, s.VotesFrom)
+		}
+		r.receive(1, r.cert(consensus.Nullify, 48, common.Hash{}, 0, 1, 2, 3, 4))
+		r.receive(5, &consensus.Status{View: 53, FinHeight: 1})
+		// max(view)+T+2W+2 = 79 lies in the term 65-80.
+		if s := r.core.Snapshot(); s.VotesFrom != 81 {
+			t.Errorf("claim %d: votes from %d, want 81", claim, s.VotesFrom)
+		}
 	}
 }
 

@@ -25,7 +25,10 @@ func (c *Core) keepAbove(floor uint64) {
 // rejoinCheck looks at the statuses of the other validators, which all came
 // after this process started. With q of them, no honest one has been more than
 // W+1 views ahead of the highest stated view when the log was lost, so a term
-// that starts beyond a margin of T+2W+2 is new to everybody. While q-1 others
+// that starts beyond a margin of T+2W+2 is new to everybody. A status counts
+// once certificates have led this replica to within W+1 of the view that it
+// states, which they do for every honest one: a liar that states a view of the
+// far future would keep this validator from voting for ever. While q-1 others
 // are still at genesis, nothing was lost.
 func (c *Core) rejoinCheck() {
 	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 || mutant.On(mutant.WipedNeverRejoins) {
@@ -34,7 +37,7 @@ func (c *Core) rejoinCheck() {
 	said, fresh, top := 0, 0, c.view
 	for i := range c.cfg.Committee.Size() {
 		p := &c.peers[i]
-		if i == c.self || !p.status || p.observer {
+		if i == c.self || !p.status || p.observer || p.view > c.view+c.cfg.Window+1 {
 			continue
 		}
 		said++
@@ -51,4 +54,27 @@ func (c *Core) rejoinCheck() {
 	case said >= q:
 		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
 	}
+}
+
+// Awaited is a validator whose status the way back of another one waits for.
+type Awaited struct {
+	Validator int
+	// Observes is set when it has told where it is, but follows itself: its
+	// status does not count.
+	Observes bool
+}
+
+// awaited lists the validators that have not said where they are while a
+// validator that lost its log needs to hear q others; nil otherwise.
+func (c *Core) awaited() []Awaited {
+	if c.self < 0 || !c.rejoin.amnesia || c.rejoin.from != 0 {
+		return nil
+	}
+	var list []Awaited
+	for i := range c.cfg.Committee.Size() {
+		if p := &c.peers[i]; i != c.self && (!p.status || p.observer) {
+			list = append(list, Awaited{i, p.status})
+		}
+	}
+	return list
 }

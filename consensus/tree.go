@@ -175,7 +175,9 @@ func (c *Core) markNotarized(view uint64, hash common.Hash, source int) {
 		return // Two different ones need more than f faulty validators; S4 keeps to the first.
 	}
 	s.inotar = hash
-	c.topNotar = max(c.topNotar, view)
+	if view > c.topNotar {
+		c.topNotar, c.risenAt = view, c.now.Mono
+	}
 	if n := c.blocks[hash]; n != nil {
 		c.markParent(n)
 	} else {

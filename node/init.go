@@ -117,6 +117,21 @@ func writeAmnesia(dir string, g *ledger.Genesis) error {
 	return nil
 }
 
+// Follows reports whether the validator of a home that no process uses lost its votes and has not voted
+// since.
+func Follows(home string, g *ledger.Genesis) (bool, error) {
+	hash, err := GenesisHash(g)
+	if err != nil {
+		return false, err
+	}
+	log, records, err := wal.Open(config.WALDir(home), wal.Options{Network: hash})
+	if err != nil {
+		return false, fmt.Errorf("opening the safety journal: %w", err)
+	}
+	last := len(records) - 1
+	return last >= 0 && records[last].Type == consensus.RecordAmnesia, log.Close()
+}
+
 // syncDir makes the names in a directory durable.
 func syncDir(path string) error {
 	d, err := os.Open(path)

@@ -75,6 +75,7 @@ type Node struct {
 	host     *host.Host
 	pipeline *pipeline.Pipeline
 	engine   *engine.Engine
+	evidence *evidence
 	gossip   *gossip
 	rpc      *rpc.Server
 	metrics  *metrics.Metrics
@@ -255,9 +256,14 @@ func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error 
 	if signer != nil {
 		core.Signer = signer
 	}
+	scheme := sig.NewCache(sig.Secp256k1{}, sig.DefaultCacheEntries)
+	if n.evidence, err = openEvidence(n.store, &consensus.Verifier{
+		Scheme: scheme, Network: hash, Committee: core.Committee, Schedule: core.Schedule(),
+	}, n.log); err != nil {
+		return err
+	}
 	n.engine, err = engine.New(engine.Config{
-		Core: core, Scheme: sig.NewCache(sig.Secp256k1{}, sig.DefaultCacheEntries), Log: log,
-		Network: frames, App: n.pipeline, Logger: n.log,
+		Core: core, Scheme: scheme, Log: log, Network: frames, App: n.pipeline, OnEvidence: n.evidence.take,
 	})
 	if err != nil {
 		return fmt.Errorf("starting consensus: %w", err)
@@ -316,6 +322,9 @@ func (n *Node) onPeer(id p2p.PeerID, up bool) {
 	case up:
 		n.engine.PeerUp(peer)
 		n.gossip.peerUp()
+		for _, frame := range n.evidence.first() { // it may have been away when they were found
+			n.host.Send(id, p2p.Lane(consensus.LaneCert), frame)
+		}
 	default:
 		n.engine.PeerDown(peer)
 	}

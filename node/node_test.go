@@ -17,6 +17,7 @@ import (
 	"github.com/tercet-chain/tercet/consensus/sig"
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/internal/testlog"
+	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/node"
 	"github.com/tercet-chain/tercet/node/config"
 	"github.com/tercet-chain/tercet/testframework"
@@ -211,16 +212,36 @@ func TestNode_journalFails(t *testing.T) {
 	}
 }
 
-// A validator that lost its journal follows, and votes again when it is safe.
+// reason waits until a node gives a reason for not being ready.
+func reason(ctx context.Context, t *testing.T, c *testframework.Cluster, i int, want string) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !strings.Contains(strings.Join(c.Node(i).Status().Reasons, "\n"), want) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("node %d gives the reasons %q, want %q", i, c.Node(i).Status().Reasons, want)
+		}
+	}
+}
+
+// A validator that lost its journal follows, says what it waits for, and votes again when it is safe.
 func TestNode_rejoins(t *testing.T) {
-	c, ctx := cluster(t, testframework.Options{})
+	c, ctx := cluster(t, testframework.Options{Genesis: func(g *ledger.Genesis) {
+		g.Consensus.TermLength, g.Consensus.Window = 16, 4 // the way back is long enough to be seen
+	}})
 	must(t, c.StartAll(ctx))
 	must(t, c.WaitAll(ctx, 3))
 	must(t, c.Stop(2))
 	before := c.Votes(2)
 	must(t, os.RemoveAll(config.WALDir(c.Home(2))))
 	must(t, node.CreateLogAfterLoss(c.Home(2), c.Genesis()))
+	must(t, c.Stop(1)) // then not all three others can tell where they are
 	must(t, c.Start(ctx, 2))
+	reason(ctx, t, c, 2, "waits for statuses of node-1: it has to hear 3 of the 3 others")
+	must(t, c.Start(ctx, 1))
+	reason(ctx, t, c, 2, "it follows until view ")
 	for nonce := uint64(0); strings.Contains(strings.Join(c.Node(2).Status().Reasons, " "), "not_voting"); nonce++ {
 		raw, err := c.Transfer(0, nonce, common.Address{1}, 1)
 		must(t, err)

@@ -47,6 +47,7 @@ func (n *Node) Run(ctx context.Context) error {
 	start(&core, "consensus", n.engine.Run)
 	start(&core, "peer network", n.host.Run)
 	start(&core, "store", n.watchStore)
+	start(&ledger, "evidence", n.evidence.run)
 	start(&front, "json-rpc", n.rpc.Run)
 	start(&front, "gossip", forever(n.gossip.run))
 	start(&front, "progress", forever(n.progress))

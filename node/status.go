@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -20,6 +21,7 @@ func (n *Node) Status() rpc.Status {
 	out := rpc.Status{
 		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
 		Syncing: s.CatchingUp, Highest: s.Highest, PeerNames: []string{}, Reasons: []string{},
+		Evidence: n.evidence.count(),
 	}
 	if n.validator >= 0 {
 		address := committee.Address(n.validator)
@@ -37,6 +39,9 @@ func (n *Node) Status() rpc.Status {
 	}
 	return out
 }
+
+// Evidence lists the kept proofs that validators broke the rules.
+func (n *Node) Evidence() []rpc.Evidence { return n.evidence.list() }
 
 // connected counts the peers that are up.
 func (n *Node) connected() int {
@@ -104,9 +109,34 @@ func (n *Node) ready() []metrics.Reason {
 		add("behind", "execution is at block %d, ordering at %d: wait", height, s.Final.Height)
 	}
 	if n.validator >= 0 && !s.Voting {
-		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost, and follows until it is safe to vote (from view %d; 0 while unknown)", s.VotesFrom)
+		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost: %s", n.follows(&s))
 	}
 	return reasons
+}
+
+// follows says how long a validator that lost its votes only follows, and what it waits for.
+func (n *Node) follows(s *consensus.Snapshot) string {
+	if s.VotesFrom != 0 {
+		idle := ""
+		if d := n.cfg.Consensus.MaxIdle; d > 0 {
+			idle = fmt.Sprintf(", and without traffic each lasts %v", d)
+		}
+		return fmt.Sprintf("it follows until view %d and then votes again by itself; the network is in view %d%s", s.VotesFrom, s.View, idle)
+	}
+	others := len(n.genesis.Validators) - 1
+	if n.quorumInReach() > others {
+		return fmt.Sprintf("it follows for good, because a validator votes again only after it has heard %d others, and the network has %d", n.quorumInReach(), others)
+	}
+	var names []string
+	for _, a := range s.Awaits {
+		name := n.roster.names[a.Validator]
+		if a.Observes {
+			name += " (which follows itself)"
+		}
+		names = append(names, name)
+	}
+	return fmt.Sprintf("it follows, and waits for statuses of %s: it has to hear %d of the %d others, start those that are down or check the network between",
+		strings.Join(names, ", "), n.quorumInReach(), others)
 }
 
 // quorumInReach is how many validators must be in reach for a node to make progress, itself included.
@@ -135,6 +165,7 @@ func (n *Node) sample(m *metrics.Metrics) {
 	m.FinalHeight.Set(float64(s.Final.Height))
 	m.IsLeader.Set(flag(n.validator >= 0 && s.Leader == n.validator))
 	m.VotesStopped.Set(flag(n.live() != nil || n.validator >= 0 && !s.Voting))
+	m.Evidence.Set(float64(n.evidence.count()))
 	m.ExecutedHeight.Set(float64(head.Height()))
 	m.CertifiedHeight.Set(float64(head.Certified))
 	if indexed, ok := n.store.IndexProgress(); ok {

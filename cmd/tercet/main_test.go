@@ -88,6 +88,7 @@ next:
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"answers":    answers,
 		"eventually": eventually,
 		"transfer":   transfer,
 		"mode":       mode,

@@ -87,13 +87,26 @@ func readNetwork(dir string) (*network, error) {
 		return nil, fmt.Errorf("reading the network: %w", err)
 	}
 	n := &network{dir: dir}
-	if err := json.Unmarshal(raw, n); err != nil || len(n.Nodes) == 0 {
+	if err := json.Unmarshal(raw, n); err != nil || len(n.Nodes) == 0 || !n.named() {
 		return nil, coded(exitStorage, fmt.Errorf("%s is damaged: stop its nodes by hand and start over in another --dir", networkPath(dir)))
 	}
 	for i := range n.Nodes { // a directory that was moved or copied takes its nodes along
 		n.Nodes[i].Home = filepath.Join(dir, n.Nodes[i].Name)
 	}
 	return n, nil
+}
+
+// named reports whether each node has a name of its own that can be its directory below the network's: commands
+// delete what is in it.
+func (n *network) named() bool {
+	seen := map[string]bool{}
+	for _, node := range n.Nodes {
+		if !filepath.IsLocal(node.Name) || node.Name == "." || filepath.Base(node.Name) != node.Name || printable(node.Name) != node.Name || seen[node.Name] {
+			return false
+		}
+		seen[node.Name] = true
+	}
+	return true
 }
 
 // save replaces network.json in one step.
@@ -192,9 +205,9 @@ func checkPorts(nodes []string, of func(i int) ports) error {
 	return inUse("%s %s in use: stop what listens there, or choose other ports with --base-port", strings.Join(taken, ", "), verb)
 }
 
-// createNetwork generates homes, keys and a genesis for count validators in dir.
-// network.json is written last: without it nothing in dir counts.
-func createNetwork(dir string, count, base int, chainID uint64) (*network, error) {
+// createNetwork generates homes, keys and a genesis for the validators of a new
+// network in dir. network.json is written last: without it nothing in dir counts.
+func createNetwork(dir string, f upFlags) (*network, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("reading the network's directory: %w", err)
@@ -208,10 +221,10 @@ func createNetwork(dir string, count, base int, chainID uint64) (*network, error
 	if err != nil {
 		return nil, err
 	}
-	n := &network{ChainID: chainID, Accounts: accounts, dir: dir}
+	n := &network{ChainID: f.chainID, Accounts: accounts, dir: dir}
 	var validators []ledger.Validator
 	var peers []config.Peer
-	for i := range count {
+	for i := range f.nodes {
 		name := fmt.Sprintf("node%d", i+1)
 		home := filepath.Join(dir, name)
 		if _, err := makeKeys(home, ""); err != nil {
@@ -229,18 +242,21 @@ func createNetwork(dir string, count, base int, chainID uint64) (*network, error
 	if err != nil {
 		return nil, err
 	}
-	g, err := chainOf(chainID, validators, alloc)
+	g, err := chainOf(f.chainID, validators, alloc)
 	if err != nil {
+		return nil, err
+	}
+	if err := applySchedule(g, f.schedule); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "genesis.json"), g.EncodeJSON(), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the genesis: %w", err)
 	}
-	n.assignPorts(base, peers)
+	n.assignPorts(f.basePort, peers)
 	for i, node := range n.Nodes {
 		c := config.Default()
 		c.Log.Format = "text" // people read it with testnet logs
-		setPorts(c, portsOf(base, i), peers)
+		setPorts(c, portsOf(f.basePort, i), peers)
 		if err := writeHome(node.Home, c, g); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -18,8 +19,9 @@ import (
 const (
 	// statusTimeout bounds one call: a node answers in milliseconds or is not well.
 	statusTimeout = 3 * time.Second
-	// maxStatusBytes bounds what is read of an answer.
-	maxStatusBytes = 1 << 20
+	// maxStatusBytes bounds what is read of an answer: the evidence against a third of a thousand
+	// validators has half of it.
+	maxStatusBytes = 10 << 20
 )
 
 // number is an integer that JSON-RPC writes as 0x-hex or as a number.
@@ -85,7 +87,9 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Ask a running node where it stands",
 		Long: `Status asks a node over JSON-RPC (tercet_status) for its height, certified height,
-view, leader and peers. With --json it prints the answer as the node gave it.`,
+view, leader and peers. A line "accused" names each validator that is proved to have
+signed votes which exclude each other (tercet_evidence). With --json it prints the
+answer as the node gave it, and the proofs under accusations if there are any.`,
 		Example: `  tercet status
   tercet status --rpc http://127.0.0.1:8555 --json`,
 		Args: cobra.NoArgs,
@@ -94,10 +98,17 @@ view, leader and peers. With --json it prints the answer as the node gave it.`,
 			if err := callRPC(cmd.Context(), url, "tercet_status", &raw); err != nil {
 				return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), raw)
+			proofs, err := askEvidence(cmd.Context(), url, raw)
+			if err != nil {
+				return err
 			}
-			return printFields(cmd.OutOrStdout(), raw)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), withAccusations(raw, proofs))
+			}
+			if err := printFields(cmd.OutOrStdout(), raw); err != nil {
+				return err
+			}
+			return printAccused(cmd.OutOrStdout(), proofs)
 		},
 	}
 	cmd.Flags().StringVar(&url, "rpc", "http://127.0.0.1:8545", "the node's JSON-RPC `URL`")
@@ -110,7 +121,7 @@ view, leader and peers. With --json it prints the answer as the node gave it.`,
 func printFields(w io.Writer, raw json.RawMessage) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		_, err := fmt.Fprintln(w, string(raw))
+		_, err := fmt.Fprintln(w, printable(string(raw)))
 		return err
 	}
 	for dec.More() {
@@ -122,11 +133,21 @@ func printFields(w io.Writer, raw json.RawMessage) error {
 		if err := dec.Decode(&value); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "%-18v %s\n", name, plain(value)); err != nil {
+		if _, err := fmt.Fprintln(w, printable(fmt.Sprintf("%-18v %s", name, plain(value)))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printable replaces what would end a line or drive the terminal: whoever answers at an address chooses the text.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // plain writes 0x-quantities in decimal and strings without quotes.

@@ -49,7 +49,12 @@ type nodeStatus struct {
 	View      number `json:"view"`
 	Leader    string `json:"leader"`
 	Peers     number `json:"peers"`
+	// Reasons say why the node is not ready, each after a code and a colon.
+	Reasons []string `json:"reasons"`
 }
+
+// notVoting is the code of a validator that follows after a loss.
+const notVoting = "not_voting:"
 
 // nodeReport is one line of "testnet status".
 type nodeReport struct {
@@ -64,7 +69,9 @@ type nodeReport struct {
 	View      uint64 `json:"view"`
 	Leader    string `json:"leader"` // name of the leader of the view, as this node sees it
 	Peers     uint64 `json:"peers"`
-	Error     string `json:"error,omitempty"`
+	// Reasons say why it should not be asked, if it should not.
+	Reasons []string `json:"reasons,omitempty"`
+	Error   string   `json:"error,omitempty"`
 }
 
 // report asks all nodes at once where they stand.
@@ -97,7 +104,7 @@ func (r *nodeReport) ask(ctx context.Context, names map[common.Address]string) {
 		return
 	}
 	r.Height, r.Certified, r.View, r.Peers = uint64(s.Height), uint64(s.Certified), uint64(s.View), uint64(s.Peers)
-	r.Leader = s.Leader
+	r.Leader, r.Reasons = s.Leader, s.Reasons
 	if name, ok := names[common.HexToAddress(s.Leader)]; ok {
 		r.Leader = name
 	}
@@ -130,7 +137,17 @@ func printReports(w io.Writer, reports []nodeReport) error {
 		}
 		rows = append(rows, row)
 	}
-	return printTable(w, rows)
+	if err := printTable(w, rows); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		for _, reason := range r.Reasons {
+			if _, err := fmt.Fprintf(w, "%s: %s\n", r.Name, reason); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func newTestnetStatus() *cobra.Command {
@@ -140,8 +157,9 @@ func newTestnetStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show which nodes run and where they stand",
 		Long: `Status shows the processes of a test network and asks each for its height (final and
-executed), certified height, view, leader and peers. It exits with 4 when a node is
-stopped or does not answer.`,
+executed), certified height, view, leader and peers. Lines below the table say why a
+node is not ready, for example what a validator waits for that lost its votes. It
+exits with 4 when a node is stopped or does not answer.`,
 		Example: `  tercet testnet status
   tercet testnet status --json | jq '[.nodes[].height]'`,
 		Args: cobra.NoArgs,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 )
 
 type upFlags struct {
-	dir             string
+	dir, schedule   string
 	nodes, basePort int
 	chainID         uint64
 	timeout         time.Duration
@@ -59,6 +60,7 @@ The accounts are funded in the genesis and their keys are public.`,
 	fs.IntVar(&f.nodes, "nodes", defaultNodes, "validators of a new network")
 	fs.IntVar(&f.basePort, "base-port", defaultBasePort, "RPC port of node1; the others follow in steps of 10")
 	fs.Uint64Var(&f.chainID, "chain-id", ledger.TestnetChainID, "chain id of a new network")
+	fs.StringVar(&f.schedule, "schedule", "", "views in a leader's term and views that votes may run ahead, as `T,W`, in a new network (default: this program's)")
 	fs.DurationVar(&f.timeout, "timeout", defaultPatience, "how long to wait until all are final")
 	fs.BoolVar(&f.detach, "detach", false, "leave the nodes running in the background")
 	return cmd
@@ -179,7 +181,7 @@ func openOrCreate(cmd *cobra.Command, dir string, f upFlags) (n *network, resume
 		if err := checkPorts(names, func(i int) ports { return portsOf(f.basePort, i) }); err != nil {
 			return nil, false, err
 		}
-		n, err = createNetwork(dir, f.nodes, f.basePort, f.chainID)
+		n, err = createNetwork(dir, f)
 		return n, false, err
 	}
 	if err != nil {
@@ -192,6 +194,9 @@ func openOrCreate(cmd *cobra.Command, dir string, f upFlags) (n *network, resume
 	if flags.Changed("chain-id") && f.chainID != n.ChainID {
 		return nil, false, usage("the network in %s has chain id %d, not %d: leave --chain-id out to resume it, or name another --dir", dir, n.ChainID, f.chainID)
 	}
+	if flags.Changed("schedule") {
+		return nil, false, usage("the network in %s has its schedule in genesis.json: leave --schedule out to resume it, or name another --dir", dir)
+	}
 	if flags.Changed("base-port") && n.Nodes[0].RPC != "http://"+loopback(f.basePort) {
 		if err := n.movePorts(f.basePort); err != nil {
 			return nil, false, err
@@ -199,6 +204,21 @@ func openOrCreate(cmd *cobra.Command, dir string, f upFlags) (n *network, resume
 	}
 	progress("resuming the network in %s", dir)
 	return n, true, n.checkPorts(n.all())
+}
+
+// applySchedule puts T,W of a flag into the genesis of a new network.
+func applySchedule(g *ledger.Genesis, flag string) error {
+	if flag == "" {
+		return nil
+	}
+	term, window, found := strings.Cut(flag, ",")
+	t, err := strconv.ParseUint(term, 10, 64)
+	w, err2 := strconv.ParseUint(window, 10, 64)
+	if !found || err != nil || err2 != nil {
+		return usage("--schedule %s: write T,W, for example 16,4", flag)
+	}
+	g.Consensus.TermLength, g.Consensus.Window = t, w
+	return coded(exitUsage, g.Validate())
 }
 
 // checkPorts names the ports that nodes which do not run will miss.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,9 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"github.com/tercet-chain/tercet/node"
-	"github.com/tercet-chain/tercet/node/config"
 )
 
 // someNodes is the rule for the words after a command that wants nodes.
@@ -291,110 +286,4 @@ func (n *network) restart(ctx context.Context, names []string) error {
 		return notReady("not all nodes answered within %s: see \"tercet testnet status --dir %s\"", defaultPatience, n.dir)
 	}
 	return err
-}
-
-func newWipe() *cobra.Command {
-	var dir string
-	var everything, forget bool
-	cmd := &cobra.Command{
-		Use:   "wipe NAME… | all",
-		Short: "Stop nodes and delete their state, or all their data",
-		Long: `Wipe stops the named nodes and deletes data/state.ldb and data/index.ldb, which a node
-rebuilds from its blocks at the next start. With --all it deletes the blocks too, which
-a node then fetches from the others.
-
-The safety journal (data/consensus.wal) stays in both cases: it remembers what the
-validator voted for. A validator without it has amnesia and might vote twice in one
-view, which makes it a Byzantine node: a network of 3f+1 validators bears f of them,
-and with more of them two different blocks can become final at one height. With
---forget-votes wipe replaces the journal by a new one. The node then follows without
-voting until every view in which it may have voted is over, so never do that to more
-than f validators at a time: the rest must be able to go on. "wipe all --all
---forget-votes" is the exception: nobody remembers anything, and the chain starts
-again from its genesis.
-
-Keys, genesis and configuration stay. Start the nodes with "testnet restart".`,
-		Example: `  tercet testnet wipe node2 && tercet testnet restart node2
-  tercet testnet wipe node3 --all --forget-votes
-  tercet testnet wipe all --all --forget-votes     # the same network from block 0`,
-		Args: someNodes,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := openNetwork(dir)
-			if err != nil {
-				return err
-			}
-			return n.change(cmd, func(n *network) error { return n.wipe(cmd.Context(), args, everything, forget) })
-		},
-	}
-	dirFlag(cmd, &dir)
-	cmd.Flags().BoolVar(&everything, "all", false, "delete the blocks too, not only what is rebuilt from them")
-	cmd.Flags().BoolVar(&forget, "forget-votes", false, "replace the safety journal too; read above first")
-	return cmd
-}
-
-func (n *network) wipe(ctx context.Context, names []string, everything, forget bool) error {
-	nodes, err := n.selectNodes(names)
-	if err != nil {
-		return err
-	}
-	fresh := everything && len(nodes) == len(n.Nodes) // nobody will have a block
-	if fresh && !forget {
-		return usage("journals of votes for blocks that nobody has would stop the chain: wipe fewer nodes, or begin again from block 0 with --forget-votes")
-	}
-	if err := n.stop(ctx, nodes, false); err != nil {
-		return err
-	}
-	for _, i := range nodes {
-		home := n.Nodes[i].Home
-		deleted, err := wipeData(home, everything)
-		if err != nil {
-			return fmt.Errorf("wiping %s: %w", n.Nodes[i].Name, err)
-		}
-		if forget {
-			if err := newJournal(home, fresh); err != nil {
-				return fmt.Errorf("wiping %s: %w", n.Nodes[i].Name, err)
-			}
-			deleted = append(deleted, "its safety journal")
-		}
-		progress("%s is stopped and lost %s: start it with \"tercet testnet restart %s --dir %s\"",
-			n.Nodes[i].Name, strings.Join(deleted, ", "), n.Nodes[i].Name, n.dir)
-	}
-	return nil
-}
-
-// wipeData deletes databases, those that an earlier start moved aside included, and
-// names them.
-func wipeData(home string, everything bool) ([]string, error) {
-	entries, err := os.ReadDir(config.DataDir(home))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	deleted := []string{}
-	for _, e := range entries {
-		derived := strings.HasPrefix(e.Name(), "state.ldb") || strings.HasPrefix(e.Name(), "index.ldb")
-		if !derived && (!everything || !strings.HasPrefix(e.Name(), "blocks.ldb")) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(config.DataDir(home), e.Name())); err != nil {
-			return nil, err
-		}
-		deleted = append(deleted, e.Name())
-	}
-	return deleted, nil
-}
-
-// newJournal replaces the safety journal: an empty one where the chain begins anew,
-// otherwise one that knows of the loss.
-func newJournal(home string, fresh bool) error {
-	g, err := node.ReadGenesis(home)
-	if err != nil {
-		return err
-	}
-	if err := os.RemoveAll(config.WALDir(home)); err != nil {
-		return err
-	}
-	if fresh {
-		return node.CreateLog(home, g)
-	}
-	return node.CreateLogAfterLoss(home, g)
 }

@@ -41,12 +41,40 @@ func (Equivocator) Rewrite(r *Replica, to int, m consensus.Message) []consensus.
 	if !ok || to%2 == 0 {
 		return []consensus.Message{m}
 	}
+	return []consensus.Message{r.twin(p)}
+}
+
+// twin is another proposal of the same view.
+func (r *Replica) twin(p *consensus.Proposal) *consensus.Proposal {
 	twin := &consensus.Proposal{Block: p.Block, Justify: p.Justify}
 	twin.Block.Payload = append([]byte("twin"), p.Block.Payload...)
 	twin.Block.Header.PayloadHash = crypto.Keccak256Hash(twin.Block.Payload)
 	h := &twin.Block.Header
 	twin.LeaderVote = r.sign(consensus.Notarize, h.View, h.Hash())
-	return []consensus.Message{twin}
+	return twin
+}
+
+// Splitter shows one block to half of the others and another one to the rest,
+// and sends nothing else of the view from which a half could learn of the
+// other one's: no vote and no answer to who asks for blocks.
+type Splitter struct{}
+
+// Rewrite implements [Behavior].
+func (Splitter) Rewrite(r *Replica, to int, m consensus.Message) []consensus.Message {
+	switch m := m.(type) {
+	case *consensus.Proposal:
+		others := len(r.net.nodes) - 1
+		if at := (to - r.Index + others) % (others + 1); at >= others/2 {
+			return []consensus.Message{r.twin(m)}
+		}
+	case *consensus.Vote:
+		if m.Kind == consensus.Notarize {
+			return nil
+		}
+	case *consensus.BlockResponse, *consensus.Evidence:
+		return nil
+	}
+	return []consensus.Message{m}
 }
 
 // Laggard sends only what it must to be counted as alive: its votes never

@@ -37,7 +37,7 @@ func TestNetwork_asManyLiarsAsTolerated(t *testing.T) {
 		for len(liars) < f {
 			i := rng.IntN(size)
 			liars[i] = true
-			n.Become(i, []consensustest.Behavior{consensustest.Equivocator{}, consensustest.Withholder{}, consensustest.Laggard{}, consensustest.Contradictor{}}[rng.IntN(4)])
+			n.Become(i, []consensustest.Behavior{consensustest.Equivocator{}, consensustest.Withholder{}, consensustest.Laggard{}, consensustest.Contradictor{}, consensustest.Splitter{}}[rng.IntN(5)])
 		}
 		for range 15 {
 			if err := n.Run(time.Duration(rng.IntN(1000)) * time.Millisecond); err != nil {

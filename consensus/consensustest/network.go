@@ -54,10 +54,14 @@ type Replica struct {
 	core     *consensus.Core
 	verifier *consensus.Verifier
 	behavior Behavior
+	lied     bool // perhaps: it was not always honest
 	up       bool
 	epoch    int // counts restarts: events of an earlier life are dropped
 	log      []consensus.Record
 	wakeAt   time.Duration
+	// delivered is the height up to which this life of the replica has been
+	// handed blocks.
+	delivered uint64
 	// Chain is what was delivered, from height 1 on; it survives crashes.
 	Chain    []consensus.FinalBlock
 	Evidence []consensus.Evidence
@@ -115,7 +119,11 @@ func (n *Network) SetWork(on bool) {
 }
 
 // Become gives a replica another behaviour from its next message on.
-func (n *Network) Become(i int, b Behavior) { n.nodes[i].behavior = b }
+func (n *Network) Become(i int, b Behavior) {
+	r := n.nodes[i]
+	r.behavior = b
+	r.lied = r.lied || !honest(r)
+}
 
 // Crash stops a replica; what it recorded stays, all else is lost.
 func (n *Network) Crash(i int) {
@@ -138,12 +146,13 @@ func (n *Network) Forget(i int) {
 // Start brings a replica up from its log and chain.
 func (n *Network) Start(i int) {
 	r := n.nodes[i]
-	core, err := consensus.New(r.config())
+	cfg := r.config()
+	core, err := consensus.New(cfg)
 	if err != nil {
 		n.fail(fmt.Errorf("replica %d does not start: %w", i, err))
 		return
 	}
-	r.core, r.up = core, true
+	r.core, r.up, r.delivered = core, true, cfg.Tip.Height
 	n.trace(r, "start")
 	n.at(n.now, r, consensus.Start{})
 	n.at(n.now, r, consensus.Demand{AtUnixMs: r.demand()})
@@ -265,6 +274,9 @@ func (r *Replica) step(in consensus.Input) {
 	r.Evidence = append(r.Evidence, out.Evidence...)
 	for _, e := range out.Evidence {
 		n.trace(r, "evidence against n%d: %s + %s in view %d", e.A.Signer, e.A.Kind, e.B.Kind, e.A.View)
+		if !n.nodes[e.A.Signer].lied {
+			n.fail(fmt.Errorf("replica %d has evidence against the honest replica %d: %s %d and %s %d", r.Index, e.A.Signer, e.A.Kind, e.A.View, e.B.Kind, e.B.View))
+		}
 	}
 	if out.WakeAt != 0 {
 		r.wakeAt = max(out.WakeAt-1, n.now)
@@ -280,15 +292,16 @@ func (r *Replica) deliver(blocks []consensus.FinalBlock) {
 		if n.cfg.Trace != nil {
 			n.trace(r, "final %s height %d", n.label(f.Hash, f.Block.Header.View), h)
 		}
-		if h <= uint64(len(r.Chain)) {
+		if h != r.delivered+1 {
+			n.fail(fmt.Errorf("replica %d delivered height %d after %d", r.Index, h, r.delivered))
+			return
+		}
+		r.delivered = h
+		if h <= uint64(len(r.Chain)) { // Delivered in an earlier life, but not proven to be final.
 			if r.Chain[h-1].Hash != f.Hash {
 				n.fail(fmt.Errorf("replica %d delivered two blocks at height %d", r.Index, h))
 			}
 			continue
-		}
-		if h != uint64(len(r.Chain))+1 {
-			n.fail(fmt.Errorf("replica %d delivered height %d after %d", r.Index, h, len(r.Chain)))
-			return
 		}
 		for _, other := range n.nodes {
 			if len(other.Chain) >= int(h) && other.Chain[h-1].Hash != f.Hash && honest(other) && honest(r) {

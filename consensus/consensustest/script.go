@@ -22,7 +22,7 @@ const separator = "----"
 //	work on|off                 the applications want blocks, or not
 //	run 200ms                   let time pass
 //	crash I · start I · forget I   stop, restart from the log, lose the log
-//	behave I equivocator|withholder|laggard|contradictor|honest
+//	behave I equivocator|splitter|withholder|laggard|contradictor|honest
 //	cut I J… · lose KIND I · heal  drop all between replicas, a kind of vote
 //	                            that one sends, or nothing
 //	state                       print where each replica is
@@ -140,7 +140,7 @@ func (s *runner) doReplica(f []string) error {
 func (s *runner) behave(i int, f []string) error {
 	known := map[string]Behavior{
 		"honest": Honest{}, "equivocator": Equivocator{}, "withholder": Withholder{},
-		"laggard": Laggard{}, "contradictor": Contradictor{},
+		"laggard": Laggard{}, "contradictor": Contradictor{}, "splitter": Splitter{},
 	}
 	if len(f) != 1 || known[f[0]] == nil {
 		return errors.New("unknown behaviour")

@@ -20,7 +20,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,16 +62,18 @@ type Config struct {
 	Log     *wal.WAL
 	Network Network
 	App     Application
-	Logger  *slog.Logger
+	// OnEvidence takes proofs that a validator broke the rules, the same one
+	// perhaps more than once. It runs on the engine's loop and must return at
+	// once. May be nil.
+	OnEvidence func(consensus.Evidence)
 }
 
 // Limits of the queues and of one answer.
 const (
-	inboxSize   = 1024
-	maxBatch    = 64 // inputs per iteration, hence per sync
-	maxServing  = 4  // range answers in the making, one per peer
-	maxJudging  = 64 // judgements in the making
-	maxEvidence = 64
+	inboxSize  = 1024
+	maxBatch   = 64 // inputs per iteration, hence per sync
+	maxServing = 4  // range answers in the making, one per peer
+	maxJudging = 64 // judgements in the making
 )
 
 // Engine runs one Core. Its methods are safe for concurrent use.
@@ -97,10 +98,9 @@ type Engine struct {
 
 	snapshot atomic.Pointer[consensus.Snapshot]
 
-	mu       sync.Mutex
-	peers    []consensus.Input    // unseen PeerUp and PeerDown, oldest first, at most inboxSize
-	evidence []consensus.Evidence // oldest first, at most maxEvidence
-	serving  map[int]bool         // peers whose range answer is in the making
+	mu      sync.Mutex
+	peers   []consensus.Input // unseen PeerUp and PeerDown, oldest first, at most inboxSize
+	serving map[int]bool      // peers whose range answer is in the making
 
 	// Owned by Run.
 	replica *Replica
@@ -132,14 +132,6 @@ func New(cfg Config) (*Engine, error) {
 
 // Snapshot is where the Core stood after its latest iteration.
 func (e *Engine) Snapshot() consensus.Snapshot { return *e.snapshot.Load() }
-
-// Evidence lists proofs of misbehaviour seen by this process, oldest first, at
-// most 64.
-func (e *Engine) Evidence() []consensus.Evidence {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]consensus.Evidence(nil), e.evidence...)
-}
 
 // Receive takes a frame from a peer's reader goroutine and owns it from then
 // on. It waits while the inbox is full. Errors wrap [consensus.ErrInvalid]
@@ -321,8 +313,10 @@ func (e *Engine) carryOut(out *consensus.Output) {
 	if len(out.Final) > 0 {
 		e.cfg.App.Deliver(out.Final)
 	}
-	for i := range out.Evidence {
-		e.accuse(&out.Evidence[i])
+	if e.cfg.OnEvidence != nil {
+		for _, found := range out.Evidence {
+			e.cfg.OnEvidence(found)
+		}
 	}
 }
 
@@ -331,16 +325,6 @@ func (e *Engine) answer(in consensus.Input) {
 	case e.answers <- in:
 	case <-e.done:
 	}
-}
-
-func (e *Engine) accuse(ev *consensus.Evidence) {
-	e.mu.Lock()
-	if len(e.evidence) < maxEvidence {
-		e.evidence = append(e.evidence, *ev)
-	}
-	e.mu.Unlock()
-	e.cfg.Logger.Warn("a validator signed votes that exclude each other",
-		"validator", e.cfg.Core.Committee.Address(int(ev.A.Signer)), "view", ev.A.View, "kinds", ev.A.Kind.String()+"+"+ev.B.Kind.String())
 }
 
 // serve answers a range request from the application's store, on its own

@@ -18,7 +18,6 @@ import (
 	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/consensus/sig"
 	"github.com/tercet-chain/tercet/consensus/wal"
-	"github.com/tercet-chain/tercet/internal/testlog"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
 
@@ -168,7 +167,7 @@ func newCommittee(t *testing.T, n int) *committee {
 func (c *committee) logDir(i int) string { return filepath.Join(c.dir, string(rune('a'+i)), "wal") }
 
 // open makes replica i from its log and chain; it does not run yet.
-func (c *committee) open(i int, app *application, opts wal.Options, expect ...testlog.Option) {
+func (c *committee) open(i int, app *application, opts wal.Options) {
 	opts.Network, opts.SegmentBytes = c.genesis, 1<<20
 	log, records, err := wal.Open(c.logDir(i), opts)
 	if err != nil {
@@ -188,7 +187,8 @@ func (c *committee) open(i int, app *application, opts wal.Options, expect ...te
 			Network: c.genesis, Committee: c.members, Signer: c.keys[i], Peers: c.members.Size(),
 			Term: 1, MaxBlockBytes: 1 << 20, Timing: timing, Tip: tip, Recovered: records,
 		},
-		Scheme: sig.NewCache(sig.Secp256k1{}, 1024), Log: log, Network: r.net, App: app, Logger: testlog.New(c.t, expect...),
+		Scheme: sig.NewCache(sig.Secp256k1{}, 1024), Log: log, Network: r.net, App: app,
+		OnEvidence: func(e consensus.Evidence) { c.t.Errorf("evidence among honest replicas: %+v", e) },
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -257,7 +257,25 @@ func TestEngine_finalizes_andRestartsFromItsLog(t *testing.T) {
 	}
 }
 
-func TestEngine_whenTheLogFails_sendsNothingMore(t *testing.T) {
+// failure waits for Run to end, which must be before a height.
+func (r *replica) failure(t *testing.T, before int) error {
+	t.Helper()
+	for {
+		r.app.mu.Lock()
+		height, grew := len(r.app.chain), r.app.grew
+		r.app.mu.Unlock()
+		if height >= before {
+			t.Fatalf("height %d and still running", height)
+		}
+		select {
+		case err := <-r.ended:
+			return err
+		case <-grew:
+		}
+	}
+}
+
+func TestIncident05_whenTheLogFails_sendsNothingMore(t *testing.T) {
 	c := newCommittee(t, 1)
 	if err := c.replicas[0].log.Close(); err != nil {
 		t.Fatal(err)
@@ -270,7 +288,7 @@ func TestEngine_whenTheLogFails_sendsNothingMore(t *testing.T) {
 	disk.FailAt(len(disk.Ops())+20, simdisk.Fault{Err: errors.New("input/output error")})
 	c.run(0)
 	r := c.replicas[0]
-	err := <-r.ended
+	err := r.failure(t, 100)
 	if err == nil || !strings.Contains(err.Error(), "stopped voting for good") {
 		t.Fatalf("Run ended with %v, want the log's failure", err)
 	}

@@ -40,7 +40,7 @@ func scenario(d *simdisk.Files) (acked, begun int, created bool, w *wal.WAL, err
 	return acked, begun, true, w, err
 }
 
-func TestWAL_powerFailureAtEveryOperation(t *testing.T) {
+func TestIncident06_powerFailureAtEveryOperation(t *testing.T) {
 	whole := simdisk.NewFiles(0)
 	_, _, _, _, err := scenario(whole)
 	check(t, err)
@@ -85,7 +85,7 @@ func recovered(t *testing.T, where string, d *simdisk.Files, acked, begun int, c
 	}
 }
 
-func TestWAL_faultAtEveryOperation(t *testing.T) {
+func TestIncident05_faultAtEveryOperation(t *testing.T) {
 	faults := []struct {
 		name  string
 		fault simdisk.Fault
@@ -144,7 +144,7 @@ func latched(t *testing.T, w *wal.WAL, want error) {
 	}
 }
 
-func TestOpen_truncatedAtEveryByte(t *testing.T) {
+func TestIncident04_truncatedAtEveryByte(t *testing.T) {
 	d, n := written(t, 6, func(o *wal.Options) { o.SegmentBytes = 4096 })
 	f, err := d.Open(segmentName(1), false)
 	check(t, err)
@@ -246,6 +246,9 @@ func FuzzOpen(f *testing.F) {
 			d.Corrupt(segmentName(1), func(good []byte) []byte { return append(good[:body:body], b...) })
 			w, recs, err := wal.Open(dir, options(d))
 			if err != nil {
+				if !known(err) {
+					t.Fatalf("%v does not say what is wrong", err)
+				}
 				continue
 			}
 			check(t, w.Append(record(1)))

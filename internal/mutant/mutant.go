@@ -28,6 +28,7 @@ package mutant
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -49,6 +50,7 @@ const (
 	PruneAboveDurable
 
 	// Incidents of other systems.
+
 	CoverByOwnNullify
 	RecoveryForgetsFinalize
 	NoResendAfterRestart
@@ -72,6 +74,7 @@ const (
 	WipedNeverRejoins
 
 	// What else can go wrong.
+
 	AmnesiaIgnored
 	RejoinWithoutMargin
 	FloorIgnored
@@ -197,9 +200,9 @@ func (m Mutant) Origin() string { return table[m].origin }
 
 // Incident is the number of the incident that a mutant brings back, 0 for none.
 func (m Mutant) Incident() int {
-	n := 0
-	if digits, ok := strings.CutPrefix(m.Origin(), "incident "); ok {
-		fmt.Sscan(digits, &n)
+	n, err := strconv.Atoi(strings.TrimPrefix(m.Origin(), "incident "))
+	if err != nil {
+		return 0
 	}
 	return n
 }

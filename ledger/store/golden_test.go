@@ -14,6 +14,7 @@ import (
 	"github.com/syndtr/goleveldb/leveldb"
 
 	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/ledger/store"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -42,6 +43,9 @@ func TestStore_goldenDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.PutExecCert(1, []byte("cert")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddEvidence(store.Evidence{FirstSeenMs: 1_700_000_000_000, Proof: []byte("proof")}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Block(2)

@@ -6,13 +6,15 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 )
 
-// Tables of blocks.ldb; each key is the table and the height in eight big-endian bytes.
+// Tables of blocks.ldb; each key is the table and the height, in the last one a sequence number, in eight
+// big-endian bytes.
 const (
 	tableHeader       = 'H' // RLP of the executed header
 	tableBody         = 'B' // the ordered block
 	tableReceipts     = 'R' // receipts and drops
 	tableFinalization = 'F'
 	tableExecCert     = 'E'
+	tableEvidence     = 'V' // be64 of when it was first seen ‖ the proof
 )
 
 // Tables of state.ldb.
@@ -45,7 +47,7 @@ func heightKey(table byte, height uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{table}, height)
 }
 
-// parseHeight returns the number in a heightKey or markerKey.
+// parseHeight returns the number in a heightKey, markerKey or evidenceKey.
 func parseHeight(key []byte) (uint64, bool) {
 	if len(key) != 9 {
 		return 0, false
@@ -56,6 +58,8 @@ func parseHeight(key []byte) (uint64, bool) {
 func stateKey(path *[32]byte) []byte { return append([]byte{tableState}, path[:]...) }
 
 func markerKey(seq uint64) []byte { return heightKey(tableMarker, seq) }
+
+func evidenceKey(seq uint64) []byte { return heightKey(tableEvidence, seq) }
 
 func txKey(hash common.Hash) []byte { return append([]byte{tableTx}, hash[:hashPrefixBytes]...) }
 

@@ -50,7 +50,7 @@ func (s *Store) open(dir string) error {
 	if s.blocks, err = s.openDatabase(dir, blocksName, blocksBuffer); err != nil {
 		return err
 	}
-	if err := s.checkBlocks(); err != nil {
+	if err := errors.Join(s.checkBlocks(), s.findEvidence()); err != nil {
 		return err
 	}
 	if s.state, err = s.openDerived(dir, stateName, stateBuffer, s.checkState); err != nil {

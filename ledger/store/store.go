@@ -60,7 +60,7 @@ type database struct {
 }
 
 // Store is the three databases of a chain. Methods are safe for concurrent use; CommitBlocks,
-// FlushState and IndexBlocks each expect one caller at a time.
+// FlushState, IndexBlocks and AddEvidence each expect one caller at a time.
 type Store struct {
 	opts   Options
 	lock   *os.File
@@ -69,15 +69,17 @@ type Store struct {
 	index  *database
 	gap    *GapError // found by Open, immutable
 
-	tip       atomic.Pointer[uint64] // nil: no blocks
-	finalTip  atomic.Pointer[uint64] // nil: no finalization
-	execTip   atomic.Pointer[uint64] // nil: no ExecCert
-	tipHash   common.Hash            // owned by the caller of CommitBlocks
-	marker    atomic.Pointer[chained]
-	progress  atomic.Pointer[uint64] // nil: nothing indexed
-	failed    chan struct{}          // closed by the first failed write
-	failOnce  sync.Once
-	closeOnce sync.Once
+	tip      atomic.Pointer[uint64] // nil: no blocks
+	finalTip atomic.Pointer[uint64] // nil: no finalization
+	execTip  atomic.Pointer[uint64] // nil: no ExecCert
+	tipHash  common.Hash            // owned by the caller of CommitBlocks
+	// evidenceNext is the sequence number of the next proof, owned by the caller of AddEvidence.
+	evidenceNext uint64
+	marker       atomic.Pointer[chained]
+	progress     atomic.Pointer[uint64] // nil: nothing indexed
+	failed       chan struct{}          // closed by the first failed write
+	failOnce     sync.Once
+	closeOnce    sync.Once
 
 	// recentMu guards the positions of committed blocks which index.ldb does not hold yet, so that they
 	// are found from the moment of their commit.

@@ -31,6 +31,7 @@ type Metrics struct {
 	FinalHeight  prometheus.Gauge // highest block that consensus finalized
 	IsLeader     prometheus.Gauge // 1 while this node leads the current view
 	VotesStopped prometheus.Gauge // 1 while a storage error or amnesia keeps this validator from voting
+	Evidence     prometheus.Gauge // kept proofs that validators signed votes which exclude each other
 
 	// Ledger.
 	ExecutedHeight  prometheus.Gauge       // highest executed block, synced to disk
@@ -74,6 +75,7 @@ func NewMetrics(build Build) *Metrics {
 		FinalHeight:  gauge(r, "consensus_final_height", "Highest block that consensus finalized."),
 		IsLeader:     gauge(r, "consensus_leader", "1 while this node leads the current view."),
 		VotesStopped: gauge(r, "consensus_votes_stopped", "1 while this validator does not vote, because of a storage error or after a loss of its journal: read its log."),
+		Evidence:     gauge(r, "consensus_evidence", "Kept proofs that validators signed votes which exclude each other: see tercet_evidence."),
 
 		ExecutedHeight:  gauge(r, "ledger_executed_height", "Highest executed block, synced to disk on this node."),
 		CertifiedHeight: gauge(r, "ledger_certified_height", "Highest block whose result a quorum has signed."),

@@ -67,6 +67,7 @@ type chain struct {
 	head      atomic.Pointer[types.Header]
 	certified atomic.Uint64
 	syncing   bool
+	evidence  []rpc.Evidence
 	hold      chan struct{} // when set, Submit waits until it is closed
 }
 
@@ -121,8 +122,10 @@ func (c *chain) Head() rpc.Head {
 }
 
 func (c *chain) Status() rpc.Status {
-	return rpc.Status{Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64(), Syncing: c.syncing, Highest: 1000}
+	return rpc.Status{Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64(), Syncing: c.syncing, Highest: 1000, Evidence: len(c.evidence)}
 }
+
+func (c *chain) Evidence() []rpc.Evidence { return c.evidence }
 
 func (c *chain) Submit(_ context.Context, tx *ledger.Transaction) error {
 	if c.hold != nil {

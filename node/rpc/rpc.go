@@ -45,6 +45,8 @@ type Chain interface {
 	Submit(ctx context.Context, tx *ledger.Transaction) error
 	// Status describes the node for tercet_status and the net_ methods.
 	Status() Status
+	// Evidence lists the kept proofs that validators broke the rules, oldest first.
+	Evidence() []Evidence
 }
 
 // Head is a point of the chain.

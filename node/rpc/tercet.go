@@ -34,8 +34,25 @@ type Status struct {
 	// have stated.
 	Syncing bool   `json:"syncing"`
 	Highest uint64 `json:"highest"`
+	// Evidence is how many proofs tercet_evidence lists.
+	Evidence int `json:"evidence"`
 	// Reasons say why the node is not ready, if it is not.
 	Reasons []string `json:"reasons"`
+}
+
+// Evidence proves that a validator signed two votes which no honest one signs both.
+type Evidence struct {
+	Validator common.Address `json:"validator"`
+	Epoch     uint64         `json:"epoch"`
+	// View is the later one of the two votes'.
+	View uint64 `json:"view"`
+	// Kinds, Hashes and Votes are of the two votes in the same order; Votes are frames, which anybody can
+	// verify.
+	Kinds  []string        `json:"kinds"`
+	Hashes []common.Hash   `json:"hashes"`
+	Votes  []hexutil.Bytes `json:"votes"`
+	// FirstSeen is when this node first had the proof, Unix ms.
+	FirstSeen uint64 `json:"firstSeen"`
 }
 
 // tercetAPI has the tercet_ methods.
@@ -80,6 +97,14 @@ func (t *tercetAPI) Status() *statusJSON {
 		out.Reasons = []string{}
 	}
 	return out
+}
+
+// Evidence lists what validators did that no honest one does.
+func (t *tercetAPI) Evidence() []Evidence {
+	if list := t.s.cfg.Chain.Evidence(); list != nil {
+		return list
+	}
+	return []Evidence{}
 }
 
 // certJSON is an encoded certificate and the height that it is of.

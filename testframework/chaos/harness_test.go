@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -19,6 +20,10 @@ import (
 var long = flag.Bool("long", os.Getenv("TERCET_LONG") != "", "run the long forms (also TERCET_LONG=1)")
 
 const slack = 4
+
+// schedule is T,W of the networks: TERCET_SCHEDULE=16,4, or what the program makes by default. The short
+// forms take long terms with a window, where more is in flight at a time.
+func schedule() string { return cmp.Or(os.Getenv("TERCET_SCHEDULE"), pick("16,4", "")) }
 
 func pick[T any](short, longer T) T {
 	if *long {
@@ -71,7 +76,7 @@ func start(t *testing.T) *chaos.Network {
 	t.Helper()
 	program := binary(t)
 	began := time.Now()
-	n, err := chaos.Up(t.Context(), chaos.Options{Binary: program, Dir: t.TempDir()})
+	n, err := chaos.Up(t.Context(), chaos.Options{Binary: program, Dir: t.TempDir(), Schedule: schedule()})
 	t.Cleanup(func() {
 		if t.Failed() {
 			var b strings.Builder
@@ -88,7 +93,7 @@ func start(t *testing.T) *chaos.Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("four validators are final at height 3 after %v", time.Since(began).Round(time.Millisecond))
+	t.Logf("four validators with %v are final at height 3 after %v", n.Schedule, time.Since(began).Round(time.Millisecond))
 	return n
 }
 

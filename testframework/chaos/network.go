@@ -40,12 +40,14 @@ type Options struct {
 	Dir      string // Dir becomes the network's directory; an existing network is resumed.
 	Nodes    int    // Nodes is the number of validators; 4 by default.
 	BasePort int    // BasePort is the first port; by default free ones are found.
+	Schedule string // Schedule is "T,W" of a new network; the program's by default.
 }
 
 // Network is a network of processes. Its methods are for one goroutine.
 type Network struct {
 	Dir      string
 	ChainID  uint64
+	Schedule string // Schedule is "T=1 W=0": what the genesis says.
 	Nodes    []*Node
 	Accounts []Account
 	binary   string
@@ -84,10 +86,28 @@ func Up(ctx context.Context, o Options) (*Network, error) {
 		}
 	}
 	args := []string{"up", "--detach", "--base-port", strconv.Itoa(o.BasePort), "--nodes", strconv.Itoa(o.Nodes)}
+	if o.Schedule != "" {
+		args = append(args, "--schedule", o.Schedule)
+	}
 	if err := n.command(ctx, upPatience, args...); err != nil {
 		return n, err
 	}
-	return n, n.load()
+	return n, errors.Join(n.load(), n.loadGenesis())
+}
+
+func (n *Network) loadGenesis() error {
+	raw, err := os.ReadFile(filepath.Join(n.Dir, "genesis.json"))
+	if err != nil {
+		return fmt.Errorf("reading the genesis: %w", err)
+	}
+	var g struct {
+		Consensus struct{ TermLength, Window uint64 }
+	}
+	if err := json.Unmarshal(raw, &g); err != nil {
+		return fmt.Errorf("reading the genesis: %w", err)
+	}
+	n.Schedule = fmt.Sprintf("T=%d W=%d", g.Consensus.TermLength, g.Consensus.Window)
+	return nil
 }
 
 // FreeBase finds a base port from which the ports of all nodes are free. The search begins at a place

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"syscall"
 	"testing"
@@ -134,4 +135,47 @@ func TestNetwork_idle(t *testing.T) {
 	t.Logf("%d blocks in the silence; the next transaction had its receipt (block %d) after %v, on all nodes after %v", blocks, r.BlockNumber, ms(receipt), ms(everywhere))
 	agree(t, n)
 	conserved(t, n, w)
+}
+
+// A transaction that comes now and then to a network without load is final in milliseconds, through
+// whichever node and at whatever moment between heartbeats it comes; also when one of four is down, save
+// for those that meet its term.
+func TestNetwork_lowLoad(t *testing.T) {
+	n := start(t)
+	w := fund(t, n, 10)
+	check(t, chaos.Pause(t.Context(), time.Second)) // the funding is certified
+	took := nowAndThen(t, n, transfers(t, w, pick(60, 600)), n.Clients())
+	if p50, p99 := took[len(took)/2], took[len(took)*99/100]; p50 > limit(10*time.Millisecond) || p99 > limit(50*time.Millisecond) {
+		t.Errorf("p50 %v and p99 %v, at most 10 and 50 ms are promised", p50, p99)
+	}
+	check(t, n.Crash(t.Context(), n.Nodes[3]))
+	check(t, chaos.Pause(t.Context(), 2*time.Second)) // the others notice
+	took = nowAndThen(t, n, transfers(t, w, pick(60, 300)), n.Clients()[:3])
+	if p50, longest := took[len(took)/2], took[len(took)-1]; p50 > limit(10*time.Millisecond) || longest > limit(time.Second) {
+		t.Errorf("with one of four down p50 %v, longest %v, at most 10 ms and 1 s are promised", p50, longest)
+	}
+	check(t, n.Restart(t.Context(), n.Nodes[3]))
+	agree(t, n)
+	conserved(t, n, w)
+}
+
+// nowAndThen sends transfers one after the other, with pauses, through clients in turn, and returns how
+// long each took to its receipt, the shortest first.
+func nowAndThen(t *testing.T, n *chaos.Network, list []*chaos.Transfer, clients []*chaos.Client) []time.Duration {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	var took []time.Duration
+	height := chaos.Highest(t.Context(), clients...)
+	for i, tx := range list {
+		check(t, chaos.Pause(t.Context(), time.Duration(20+random.IntN(180))*time.Millisecond))
+		sent := time.Now()
+		_, err := clients[i%len(clients)].SendSync(t.Context(), tx.Raw, 20*time.Second)
+		check(t, err)
+		took = append(took, time.Since(sent))
+	}
+	slices.Sort(took)
+	at := func(q int) time.Duration { return took[len(took)*q/100].Round(100 * time.Microsecond) }
+	t.Logf("%d of %d nodes up, %d transfers, one every 20 to 200 ms: from sending to the receipt p50 %v, p90 %v, p99 %v, longest %v; %d blocks",
+		len(clients), len(n.Nodes), len(took), at(50), at(90), at(99), took[len(took)-1].Round(100*time.Microsecond), chaos.Highest(t.Context(), clients...)-height)
+	return took
 }

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,41 @@ func TestNetwork_wiped(t *testing.T) {
 		t.Logf("%s lost its %s: it proposed again %v after its restart began; all nodes have the same %d blocks", tc.victim.Name, tc.name, ms(votes), len(blocks))
 	}
 	check(t, chaos.Once(agree(t, n), all))
+	conserved(t, n, w)
+}
+
+// A validator that lost its journal in a network without traffic waits for heartbeats only: it says until
+// which view it follows, and votes again by itself.
+func TestNetwork_wipedIdle(t *testing.T) {
+	if !*long {
+		t.Skip("terms of 16 views last 16 s without traffic")
+	}
+	n := start(t)
+	victim := n.Nodes[1]
+	check(t, n.Wipe(t.Context(), victim.Name, "--all", "--forget-votes"))
+	began := time.Now()
+	check(t, n.Restart(t.Context(), victim))
+	said := ""
+	check(t, chaos.Await(bounded(t, 90*time.Second), 20*time.Millisecond, func() (bool, error) {
+		s, err := victim.Client.Status(t.Context())
+		if err != nil {
+			return false, err
+		}
+		reasons := strings.Join(s.Reasons, "; ")
+		if strings.Contains(reasons, "it follows until view ") {
+			said = reasons
+		}
+		return said != "" && reasons == "", nil
+	}))
+	t.Logf("%s lost its blocks and journal; without traffic it was ready again %v after its restart began; it said: %s", victim.Name, ms(time.Since(began)), said)
+	w := fund(t, n, 10)
+	list := transfers(t, w, 200)
+	l := &chaos.Load{Clients: n.Clients(), Transfers: list, PerSecond: 100}
+	results, wait := l.Start(bounded(t, time.Minute))
+	proposes(t, n, victim, time.Now())
+	wait()
+	check(t, results.Complete())
+	agree(t, n)
 	conserved(t, n, w)
 }
 

@@ -67,8 +67,8 @@ func (c *Chains) Started(node int, height uint64, lost bool) error {
 // Acknowledged notes that a node has shown receipts of a height to clients.
 func (c *Chains) Acknowledged(node int, height uint64) error {
 	n := &c.nodes[node]
-	if height > n.height {
-		return violation(RuleReceipt, "node %d acknowledges height %d, it delivered %d", node, height, n.height)
+	if height > c.Height() {
+		return violation(RuleReceipt, "node %d acknowledges height %d, nobody delivered more than %d", node, height, c.Height())
 	}
 	n.durable = max(n.durable, height)
 	return nil

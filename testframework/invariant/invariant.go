@@ -76,6 +76,9 @@ func (c *Committee) liars() int {
 	return count
 }
 
+// enough is how many votes of correct validators make a certificate possible: liars sign everything.
+func (c *Committee) enough() int { return max(1, c.quorum()-c.liars()) }
+
 // group is the number of a view's term.
 func (c *Committee) group(view uint64) uint64 { return (view - 1) / c.Term }
 

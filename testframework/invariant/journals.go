@@ -1,6 +1,8 @@
 package invariant
 
 import (
+	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
@@ -13,13 +15,12 @@ import (
 type Journals struct {
 	committee *Committee
 	sent      []map[sentVote]struct{}
-	// excused is, by validator, up to which view its journal had been pruned when its store lost blocks.
-	excused []uint64
+	behind    []bool // by validator: its store lost blocks and has not come back to where it was
 }
 
 // NewJournals begins with empty journals.
 func NewJournals(c *Committee) *Journals {
-	j := &Journals{committee: c, sent: make([]map[sentVote]struct{}, len(c.Addresses)), excused: make([]uint64, len(c.Addresses))}
+	j := &Journals{committee: c, sent: make([]map[sentVote]struct{}, len(c.Addresses)), behind: make([]bool, len(c.Addresses))}
 	for i := range j.sent {
 		j.sent[i] = map[sentVote]struct{}{}
 	}
@@ -31,90 +32,123 @@ func (j *Journals) Sent(v *consensus.Vote) {
 	j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}] = struct{}{}
 }
 
-// Lost forgets a validator's votes: a fault took its journal.
-func (j *Journals) Lost(validator int) {
-	clear(j.sent[validator])
-	j.excused[validator] = 0
+// Holds reports that a vote left its signer's process.
+func (j *Journals) Holds(v *consensus.Vote) bool {
+	_, ok := j.sent[v.Signer][sentVote{v.Kind, v.View, v.Hash}]
+	return ok
 }
 
-// Recovered compares what a journal gave back with what was seen of its validator above the view of the
-// newest block in its store; lost says that a fault took blocks from the store. Records must hold what they
-// promise: a NOTARIZE the whole block, a FINALIZE the notarization. They must not contradict each other,
-// seen outside or not. And a journal must not be pruned but far below what the store holds.
-func (j *Journals) Recovered(validator int, records []consensus.Record, tipView uint64, lost bool) error {
-	have := make(map[sentVote]struct{}, len(records))
+// Lost forgets a validator's votes: a fault took its journal.
+func (j *Journals) Lost(validator int) { clear(j.sent[validator]) }
+
+// Recovery is what a validator's process found on its disk.
+type Recovery struct {
+	Records []consensus.Record
+	// TipView is the view of the newest block in the store that has a finalization.
+	TipView uint64
+	// StoreLost says that a fault took blocks from the store.
+	StoreLost bool
+	// View that the process begins in, and whether it votes there.
+	View   uint64
+	Voting bool
+}
+
+// Recovered compares what a disk gave back with what was seen of its validator: every vote from two terms
+// below the newest stored block on. Records must hold what they promise: a NOTARIZE the whole block, a
+// FINALIZE the notarization, which also opens the next view. Where votes may be forgotten, because the store
+// lost what had made them irrelevant, there is no voting. Records must not contradict each other, whether
+// anybody saw their votes or not.
+func (j *Journals) Recovered(validator int, r *Recovery) error {
+	have := make(map[sentVote]struct{}, len(r.Records))
 	own := newSigner()
-	floor := uint64(0)
-	for i := range records {
-		if records[i].Type == consensus.RecordFloor {
-			floor = max(floor, records[i].View)
-			continue
+	floor, opens := uint64(0), r.TipView+1
+	for i := range r.Records {
+		if r.Records[i].Type == consensus.RecordFloor {
+			floor = max(floor, r.Records[i].View)
 		}
-		v, err := j.record(validator, &records[i])
+		v, ok, err := Remembered(&r.Records[i])
+		if err == nil && ok {
+			_, err = own.consistent(j.committee, validator, sentVote{v.Kind, v.View, v.Hash})
+		}
+		if err == nil && v.Kind == consensus.Finalize {
+			err = j.notarization(&r.Records[i])
+		}
 		if err != nil {
-			return err
+			return violation(RuleJournal, "validator %d: %v", validator, err)
 		}
-		if v.kind == 0 {
+		if !ok {
 			continue
 		}
-		if _, err := own.consistent(j.committee, validator, v); err != nil {
-			return violation(RuleJournal, "the journal of validator %d contradicts itself: %v", validator, err)
+		have[sentVote{v.Kind, v.View, v.Hash}] = struct{}{}
+		if v.Kind == consensus.Finalize {
+			opens = max(opens, v.View+1)
 		}
-		have[v] = struct{}{}
 	}
-	if lost {
-		j.excused[validator] = max(j.excused[validator], floor)
-	}
-	if floor > j.excused[validator] && floor+2*j.committee.Term > tipView {
-		return violation(RuleJournal, "the journal of validator %d is pruned up to view %d, its store is at view %d", validator, floor, tipView)
+	keep := r.TipView - min(r.TipView, 2*j.committee.Term)
+	j.behind[validator] = floor > keep && (r.StoreLost || j.behind[validator])
+	switch {
+	case floor > keep && !j.behind[validator]:
+		return violation(RuleJournal, "validator %d gave up its votes below view %d, its store is at view %d", validator, floor, r.TipView)
+	case floor > r.TipView+1 && r.Voting && r.View <= floor:
+		return violation(RuleJournal, "validator %d votes in view %d and may have voted below view %d", validator, r.View, floor)
+	case r.View < opens:
+		return violation(RuleJournal, "validator %d begins in view %d, its disk proves view %d", validator, r.View, opens)
 	}
 	for v := range j.sent[validator] {
-		if v.view <= tipView {
+		if v.view < max(keep, floor) {
 			continue
 		}
-		if _, ok := have[v]; !ok && v.view >= floor {
-			return violation(RuleJournal, "validator %d sent %s of view %d and does not remember it (store at view %d)", validator, v.kind, v.view, tipView)
+		if _, ok := have[v]; !ok {
+			return violation(RuleJournal, "validator %d sent %s of view %d and does not remember it (store at view %d)", validator, v.kind, v.view, r.TipView)
 		}
 	}
 	return nil
 }
 
-// record reads what vote a record promises; the kind is 0 for a record of something else.
-func (j *Journals) record(validator int, r *consensus.Record) (sentVote, error) {
-	v := sentVote{view: r.View}
-	if r.Type == consensus.RecordAmnesia {
-		return v, nil
+// notarization checks the proof that a FINALIZE is kept with.
+func (j *Journals) notarization(r *consensus.Record) error {
+	c := new(consensus.Cert)
+	if err := rlp.DecodeBytes(r.Data, c); err != nil {
+		return err
 	}
-	if r.Epoch != 0 || r.View == 0 {
-		return v, violation(RuleJournal, "validator %d: %s of view %d, epoch %d", validator, r.Type, r.View, r.Epoch)
+	return j.committee.Certificate(c)
+}
+
+// Remembered reads the vote that a record of a journal stands for, without signer and signature; ok is false
+// for records that are no vote.
+func Remembered(r *consensus.Record) (v consensus.Vote, ok bool, err error) {
+	v = consensus.Vote{Epoch: r.Epoch, View: r.View}
+	if r.Epoch != 0 || r.View == 0 && r.Type != consensus.RecordAmnesia {
+		return v, false, fmt.Errorf("%s of view %d, epoch %d", r.Type, r.View, r.Epoch)
 	}
 	switch r.Type {
+	case consensus.RecordAmnesia, consensus.RecordFloor:
+		return v, false, nil
 	case consensus.RecordNullify:
-		v.kind = consensus.Nullify
+		v.Kind = consensus.Nullify
 	case consensus.RecordNotarize:
 		m, err := consensus.DecodeMessage(r.Data)
-		p, ok := m.(*consensus.Proposal)
-		if err != nil || !ok {
-			return v, violation(RuleJournal, "validator %d: NOTARIZE of view %d does not read back: %v", validator, r.View, err)
+		if err != nil {
+			return v, false, fmt.Errorf("NOTARIZE of view %d does not read back: %w", r.View, err)
 		}
-		if p.Block.Header.View != r.View || crypto.Keccak256Hash(p.Block.Payload) != p.Block.Header.PayloadHash {
-			return v, violation(RuleJournal, "validator %d: NOTARIZE of view %d without its block", validator, r.View)
+		p, is := m.(*consensus.Proposal)
+		if !is || p.Block.Header.View != r.View || crypto.Keccak256Hash(p.Block.Payload) != p.Block.Header.PayloadHash {
+			return v, false, fmt.Errorf("NOTARIZE of view %d without its block", r.View)
 		}
-		v.kind, v.hash = consensus.Notarize, headerHash(&p.Block.Header)
+		v.Kind, v.Hash = consensus.Notarize, headerHash(&p.Block.Header)
 	case consensus.RecordFinalize:
 		c := new(consensus.Cert)
-		err := rlp.DecodeBytes(r.Data, c)
-		if err == nil {
-			err = j.committee.Certificate(c)
+		if err := rlp.DecodeBytes(r.Data, c); err != nil {
+			return v, false, fmt.Errorf("FINALIZE of view %d does not read back: %w", r.View, err)
 		}
-		if err != nil || c.Kind != consensus.Notarize || c.View != r.View {
-			return v, violation(RuleJournal, "validator %d: FINALIZE of view %d without its notarization: %v", validator, r.View, err)
+		if c.Kind != consensus.Notarize || c.View != r.View {
+			return v, false, fmt.Errorf("FINALIZE of view %d without its notarization", r.View)
 		}
-		v.kind, v.hash = consensus.Finalize, c.Hash
+		v.Kind, v.Hash = consensus.Finalize, c.Hash
 	default:
-		return v, violation(RuleJournal, "validator %d: a record of the unknown type %s", validator, r.Type)
+		return v, false, fmt.Errorf("record of the unknown type %s", r.Type)
 	}
-	return v, nil
+	return v, true, nil
 }
 
 // headerHash is a block's identity, by docs/protocol.md §3.

@@ -7,6 +7,8 @@ const (
 	RuleSignature    = "signature"
 	RuleUnknownBlock = "unknown block"
 	RuleDoubleVote   = "double vote"
+	RuleProposal     = "proposal"
+	RuleUnjustified  = "unjustified vote"
 	RuleUnproven     = "finalize without notarization"
 	RuleNotarization = "two notarizations"
 	RuleSkipped      = "skipped final block"
@@ -28,6 +30,10 @@ const (
 	RuleMadeUp    = "made-up transaction"
 	RuleTwice     = "transaction twice"
 
+	// Of [Committee.Message], which knows those of votes and certificates too.
+	RuleRange    = "range"
+	RuleEvidence = "false evidence"
+
 	// Of [Journals].
 	RuleJournal = "journal"
 )
@@ -37,6 +43,7 @@ func Rules() []string {
 	return []string{
 		RuleMalformed, RuleSignature, RuleUnknownBlock, RuleDoubleVote, RuleUnproven, RuleNotarization, RuleSkipped,
 		RuleFork, RuleNeverFinal, RuleCertificate, RuleOrder, RuleFinality, RuleAgreement, RuleHeader, RuleTime,
-		RuleProposer, RulePayload, RuleReceipt, RuleMadeUp, RuleTwice, RuleJournal,
+		RuleProposer, RulePayload, RuleReceipt, RuleMadeUp, RuleTwice, RuleJournal, RuleProposal,
+		RuleUnjustified, RuleRange, RuleEvidence,
 	}
 }

@@ -10,6 +10,7 @@ type tree map[common.Hash]link
 type link struct {
 	view, parentView uint64
 	hash             common.Hash
+	height, timeMs   uint64 // of the block
 }
 
 // extends reports a block of a view that does not descend from a final block at or below it. A final block of

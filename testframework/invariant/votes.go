@@ -13,10 +13,10 @@ import (
 // and exclude each other: the liars among the validators are taken to sign everything. With more than f of
 // them two such certificates need no mistake of a correct validator, and are reported all the same.
 //
-// Whoever lies must be marked as a liar before it signs anything.
+// Who turns out to be a liar later is reported with [Votes.Turned].
 type Votes struct {
 	committee *Committee
-	need      int // votes of correct validators with which a certificate is possible, at least 1
+	need      int // votes of correct validators with which a certificate is possible, at least 1; see enough
 	signers   []signer
 	views     map[uint64]*viewVotes
 	tree      tree
@@ -61,7 +61,7 @@ func newSigner() signer {
 // NewVotes begins with an empty history.
 func NewVotes(c *Committee) *Votes {
 	v := &Votes{
-		committee: c, need: max(1, c.quorum()-c.liars()), signers: make([]signer, len(c.Addresses)),
+		committee: c, need: c.enough(), signers: make([]signer, len(c.Addresses)),
 		views: map[uint64]*viewVotes{}, tree: tree{}, certified: map[sentVote]string{},
 	}
 	for i := range v.signers {
@@ -70,12 +70,28 @@ func NewVotes(c *Committee) *Votes {
 	return v
 }
 
-// Proposed notes a block that somebody showed, so that ancestors can be told. It must be told before votes
-// for the block are.
-func (v *Votes) Proposed(hash common.Hash, h *consensus.Header) {
-	if h.View > v.base.view {
-		v.tree[hash] = link{view: h.View, hash: h.ParentHash, parentView: h.ParentView}
+// Proposed notes a block that somebody showed, so that ancestors can be told; votes for it come later. One of
+// a correct leader must continue its parent.
+func (v *Votes) Proposed(hash common.Hash, h *consensus.Header) error {
+	if h.View <= v.base.view {
+		return nil
 	}
+	v.tree[hash] = link{view: h.View, hash: h.ParentHash, parentView: h.ParentView, height: h.Height, timeMs: h.TimeMs}
+	parent, ok := v.tree[h.ParentHash]
+	if ok && !v.committee.Liar[v.committee.leader(h.View)] && (h.Height != parent.height+1 || h.TimeMs <= parent.timeMs) {
+		return violation(RuleProposal, "the correct leader of view %d proposes height %d at %d ms on height %d at %d ms",
+			h.View, h.Height, h.TimeMs, parent.height, parent.timeMs)
+	}
+	return nil
+}
+
+// Kept takes a vote that a correct validator's journal remembers: a crash may have kept it from leaving. Its
+// signature is not looked at.
+func (v *Votes) Kept(validator int, kind consensus.Kind, view uint64, hash common.Hash) error {
+	if v.committee.Liar[validator] {
+		return nil
+	}
+	return v.signed(validator, sentVote{kind, view, hash}, nil)
 }
 
 // Signed takes a vote that left a validator. Votes of liars are ignored; repeating a vote is allowed.
@@ -135,14 +151,31 @@ func (v *Votes) signed(i int, vote sentVote, sig *consensus.Signature) error {
 	}
 	switch vote.kind {
 	case consensus.Notarize:
-		return v.notarize(w, i, vote)
-	case consensus.Nullify:
-		if w.nullify++; w.nullify == v.need {
-			w.nullified = true
-			return v.exclusive(vote.view)
+		if err := v.justified(i, vote); err != nil {
+			return err
 		}
+		w.notarize[vote.hash]++
+	case consensus.Nullify:
+		w.nullify++
 	case consensus.Finalize:
-		return v.finalize(w, i, vote)
+		if err := v.proven(w, i, vote); err != nil {
+			return err
+		}
+		w.finalize[vote.hash]++
+	}
+	return v.possible(w, vote)
+}
+
+// possible looks at the certificate that a vote may have made possible.
+func (v *Votes) possible(w *viewVotes, vote sentVote) error {
+	switch {
+	case vote.kind == consensus.Notarize && w.notarize[vote.hash] >= v.need && w.notarized != vote.hash:
+		return v.notarizable(w, vote)
+	case vote.kind == consensus.Nullify && w.nullify >= v.need && !w.nullified:
+		w.nullified = true
+		return v.exclusive(vote.view)
+	case vote.kind == consensus.Finalize && w.finalize[vote.hash] >= v.need && w.finalized != vote.hash:
+		return v.finalizable(w, vote)
 	}
 	return nil
 }
@@ -186,15 +219,8 @@ func (s *signer) consistent(c *Committee, i int, vote sentVote) (fresh bool, err
 	return true, nil
 }
 
-// notarize counts a NOTARIZE, of a block that somebody has shown. It checks L1, and the theorem for the
-// highest possible finalization at or below the view.
-func (v *Votes) notarize(w *viewVotes, i int, vote sentVote) error {
-	if b, ok := v.tree[vote.hash]; !ok || b.view != vote.view || b.parentView >= b.view {
-		return violation(RuleUnknownBlock, "validator %d notarized block %.8x in view %d, which nobody proposed there", i, vote.hash, vote.view)
-	}
-	if w.notarize[vote.hash]++; w.notarize[vote.hash] != v.need {
-		return nil
-	}
+// notarizable is L1, and the theorem for the highest possible finalization at or below the view.
+func (v *Votes) notarizable(w *viewVotes, vote sentVote) error {
 	if w.notarized != (common.Hash{}) {
 		return violation(RuleNotarization, "two blocks of view %d can be notarized", vote.view)
 	}
@@ -209,9 +235,9 @@ func (v *Votes) notarize(w *viewVotes, i int, vote sentVote) error {
 	return v.tree.extends(vote.view, vote.hash, final)
 }
 
-// finalize counts a FINALIZE. Its signer has seen a notarization: the votes of all correct validators in it
-// are known, but perhaps its own, which a crash may have kept from leaving.
-func (v *Votes) finalize(w *viewVotes, i int, vote sentVote) error {
+// proven checks that the signer of a FINALIZE can have seen a notarization: the votes of all correct
+// validators in it are known, but perhaps its own, which a crash may have kept from leaving.
+func (v *Votes) proven(w *viewVotes, i int, vote sentVote) error {
 	if _, voted := v.signers[i].notarize[vote.view]; !voted && w.notarize[vote.hash] == v.need-1 {
 		if err := v.signed(i, sentVote{consensus.Notarize, vote.view, vote.hash}, nil); err != nil {
 			return err
@@ -220,9 +246,11 @@ func (v *Votes) finalize(w *viewVotes, i int, vote sentVote) error {
 	if seen := w.notarize[vote.hash]; seen < v.need {
 		return violation(RuleUnproven, "validator %d finalized a block of view %d that %d correct validators notarized, %d are needed", i, vote.view, seen, v.need)
 	}
-	if w.finalize[vote.hash]++; w.finalize[vote.hash] != v.need {
-		return nil
-	}
+	return nil
+}
+
+// finalizable is L3 and the theorem for a new possible finalization.
+func (v *Votes) finalizable(w *viewVotes, vote sentVote) error {
 	w.finalized = vote.hash
 	v.finalized = insert(v.finalized, vote.view)
 	if err := v.exclusive(vote.view); err != nil {

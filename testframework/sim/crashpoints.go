@@ -44,8 +44,6 @@ func (p CrashPoint) String() string {
 	return fmt.Sprintf("%d/%d/%s/%d/%s/%d", p.Term, p.Op, retentionName(p.Retention), p.Chance, who, p.Again)
 }
 
-func retentionName(r simdisk.Retention) string { return strings.ReplaceAll(r.String(), " ", "-") }
-
 // ParseCrashPoint is the inverse of [CrashPoint.String].
 func ParseCrashPoint(text string) (CrashPoint, error) {
 	var p CrashPoint

@@ -16,7 +16,8 @@
 // bounds. In the third it idles, has to be quiet, and answers one transaction at once.
 //
 // The checkers of package invariant watch all the time. Equal scenarios give equal events in the same
-// order: [Result.Hash] is a hash over all of them.
+// order: [Result.Hash] is a hash over all of them. [Record] logs them, as text, as a picture, and as the
+// report of a failing run.
 //
 // Signatures are keyed hashes of the production digests, and a table knows which were made: nobody can
 // forge one, and none costs 30 µs.

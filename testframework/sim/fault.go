@@ -22,8 +22,8 @@ func (w *World) nextFault() {
 		w.queue.push(max(w.now, w.scenario.Faults[i+1].At), event{kind: evFault})
 	}
 	f := &w.scenario.Faults[i]
-	if w.Trace != nil {
-		w.Trace(w.now, -1, "fault: "+f.String())
+	if w.OnEvent != nil || w.Trace != nil {
+		w.note(nil, Entry{Kind: EntryFault, Text: f.text(len(w.nodes)), fault: f})
 	}
 	w.inflict(f)
 }
@@ -55,6 +55,8 @@ func (w *World) inflict(f *Fault) {
 		w.clog(f)
 	case Lossy:
 		w.net.Loss = float64(f.Count) / 1000
+	case Mute:
+		w.muted = MessageKind(f.Count)
 	case Step:
 		w.each(f, func(n *node) { n.clock.offset += f.For })
 	case Drift:
@@ -63,6 +65,8 @@ func (w *World) inflict(f *Fault) {
 		w.each(f, func(n *node) { w.failDisk(n, f) })
 	case SlowDisk:
 		w.each(f, func(n *node) { n.slow = w.now + f.For })
+	case Twin:
+		w.each(f, w.twin)
 	case Rate:
 		w.setRate(float64(f.Count) / 1000)
 	}
@@ -85,6 +89,7 @@ func (w *World) restart(n *node) {
 func (n *node) pause(d time.Duration) {
 	if n.up && n.paused <= n.w.now {
 		n.paused = n.w.now + d
+		n.w.note(n, Entry{Kind: EntryPause, Until: n.paused})
 		n.w.queue.push(n.paused, event{kind: evResume, node: int32(n.index)})
 	}
 }
@@ -92,6 +97,10 @@ func (n *node) pause(d time.Duration) {
 func (n *node) resume() {
 	if !n.up || n.paused > n.w.now {
 		return
+	}
+	if n.paused != 0 {
+		n.paused = 0
+		n.w.note(n, Entry{Kind: EntryResume})
 	}
 	held := n.held
 	n.held = nil
@@ -161,12 +170,11 @@ func (w *World) clog(f *Fault) {
 	}
 }
 
+// setRate changes how often transactions come, from now on.
 func (w *World) setRate(rate float64) {
-	was := w.rate
 	w.rate = rate
-	if was <= 0 {
-		w.planWork()
-	}
+	w.shift++
+	w.planWork()
 }
 
 // failDisk plans a fault of a node's journal some operations ahead.
@@ -195,10 +203,12 @@ func (w *World) failDisk(n *node, f *Fault) {
 func (w *World) heal() {
 	w.net = w.scenario.Network
 	w.net.Loss, w.net.Duplicate, w.net.Reorder = 0, 0, 0
+	w.muted = 0
 	w.cut(func(int, int) bool { return false })
 	for i := range w.links {
 		w.links[i].clogged = 0
 	}
+	w.unite()
 	for _, n := range w.nodes {
 		n.slow = 0
 		if n.paused > w.now {

@@ -35,13 +35,15 @@ const (
 	groupWipe      = "wipe"
 	groupPartition = "partition"
 	groupLoss      = "loss"
+	groupMute      = "mute"
 	groupClock     = "clock"
 	groupDisk      = "disk"
+	groupTwin      = "twin"
 )
 
 // FaultGroups names the groups of faults.
 func FaultGroups() []string {
-	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupClock, groupDisk}
+	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupMute, groupClock, groupDisk, groupTwin}
 }
 
 // draw makes one scenario.
@@ -107,8 +109,11 @@ func (d *draw) protocol(o Options) {
 
 func (d *draw) network() {
 	kinds := [][2]time.Duration{
-		{200 * time.Microsecond, time.Millisecond}, {time.Millisecond, 10 * time.Millisecond},
-		{20 * time.Millisecond, 60 * time.Millisecond}, {50 * time.Millisecond, 50 * time.Millisecond}, {5 * time.Millisecond, 140 * time.Millisecond},
+		{200 * time.Microsecond, time.Millisecond},
+		{time.Millisecond, 10 * time.Millisecond},
+		{20 * time.Millisecond, 60 * time.Millisecond},
+		{50 * time.Millisecond, 50 * time.Millisecond},
+		{5 * time.Millisecond, 140 * time.Millisecond},
 	}
 	kind := kinds[d.rng.IntN(len(kinds))]
 	n := &d.s.Network
@@ -135,6 +140,10 @@ func (d *draw) machines() {
 	if d.chance(0.5) {
 		d.s.Disk.Judge = d.within(10*time.Microsecond, 5*time.Millisecond)
 	}
+	d.s.Disk.Segment = 2 << (10 + d.rng.IntN(6))
+	if d.chance(0.1) {
+		d.s.Timing.MaxIdle = 0
+	}
 	d.s.Work.Rate = []float64{0.3, 1, 3, 3, 10}[d.rng.IntN(5)]
 }
 
@@ -146,7 +155,7 @@ func (d *draw) delta() {
 	}
 }
 
-// liars turns up to f validators.
+// liars turns up to f validators: each tells up to three lies, or all of them collude.
 func (d *draw) liars(count int) {
 	f := consensus.Faulty(d.s.Validators)
 	if count < 0 {
@@ -155,10 +164,13 @@ func (d *draw) liars(count int) {
 			count = d.rng.IntN(f + 1)
 		}
 	}
-	names := Strategies()
+	names, all := Strategies(), d.chance(0.25)
 	for _, i := range d.rng.Perm(d.s.Validators)[:min(count, d.s.Validators)] {
-		l := Liar{Node: i, Strategies: []string{names[d.rng.IntN(len(names))]}}
-		if d.chance(0.3) {
+		l := Liar{Node: i}
+		if all {
+			l.Strategies = append(l.Strategies, "colluding")
+		}
+		for len(l.Strategies) == 0 || len(l.Strategies) < 3 && d.chance(0.35) {
 			l.Strategies = append(l.Strategies, names[d.rng.IntN(len(names))])
 		}
 		d.s.Liars = append(d.s.Liars, l)
@@ -178,7 +190,7 @@ func (d *draw) faults() {
 
 func (d *draw) add(f Fault) {
 	if f.At < d.s.Faulty {
-		d.s.Faults = append(d.s.Faults, f)
+		d.s.Faults = append(d.s.Faults, f.relevant())
 	}
 }
 
@@ -202,10 +214,24 @@ func (d *draw) fault(at time.Duration, group string) {
 		d.partition(at)
 	case groupLoss:
 		d.lossy(at)
+	case groupMute:
+		d.add(Fault{At: at, Kind: Mute, Count: 1 + d.rng.Int64N(int64(muteEnd)-1)})
+		d.add(Fault{At: at + d.within(100*time.Millisecond, 15*time.Second), Kind: Mute})
 	case groupClock:
 		d.clock(at)
 	case groupDisk:
 		d.disk(at)
+	case groupTwin:
+		d.twin(at)
+	}
+}
+
+// twin has one validator's key in two processes, if an observer's machine is there for it.
+func (d *draw) twin(at time.Duration) {
+	node := d.rng.IntN(d.s.Validators)
+	if d.s.Observers > 0 && !d.broken[node] && len(d.broken) < consensus.Faulty(d.s.Validators) {
+		d.broken[node] = true
+		d.add(Fault{At: at, Kind: Twin, Node: node})
 	}
 }
 
@@ -214,8 +240,13 @@ func (d *draw) crash(at time.Duration) {
 	if d.chance(0.4) {
 		f.Kind = Kill
 	}
-	d.add(f)
-	d.add(Fault{At: at + d.within(10*time.Millisecond, 15*time.Second), Kind: Start, Node: f.Node})
+	down := d.within(10*time.Millisecond, 15*time.Second)
+	for range 1 + d.rng.IntN(4)/3*d.rng.IntN(6) { // now and then again and again
+		d.add(f)
+		d.add(Fault{At: f.At + down, Kind: Start, Node: f.Node})
+		f.At += down + d.within(10*time.Millisecond, 2*time.Second)
+		down = d.within(10*time.Millisecond, 2*time.Second)
+	}
 }
 
 func (d *draw) retention() simdisk.Retention {
@@ -234,7 +265,11 @@ func (d *draw) wipe(at time.Duration) {
 	kind := []FaultKind{Wipe, Forget, Corrupt, Rollback}[d.rng.IntN(4)]
 	d.add(Fault{At: at, Kind: Kill, Node: node})
 	d.add(Fault{At: at + time.Millisecond, Kind: kind, Node: node, Count: int64(d.rng.IntN(60))})
-	d.add(Fault{At: at + d.within(10*time.Millisecond, 10*time.Second), Kind: Start, Node: node})
+	back := d.within(10*time.Millisecond, 10*time.Second)
+	if d.chance(0.5) {
+		back = d.within(2*time.Millisecond, 100*time.Millisecond)
+	}
+	d.add(Fault{At: at + back, Kind: Start, Node: node})
 }
 
 func (d *draw) partition(at time.Duration) {
@@ -266,7 +301,9 @@ func (d *draw) clock(at time.Duration) {
 	// Forward and, as often, back; beyond the allowed drift too.
 	off := d.within(0, 2*time.Second) - time.Second
 	d.add(Fault{At: at, Kind: Step, Node: node, For: off})
-	d.add(Fault{At: at + d.within(time.Second, 20*time.Second), Kind: Step, Node: node, For: -off})
+	if d.chance(0.5) {
+		d.add(Fault{At: at + d.within(time.Second, 20*time.Second), Kind: Step, Node: node, For: -off})
+	}
 }
 
 func (d *draw) disk(at time.Duration) {

@@ -25,11 +25,12 @@ const (
 type node struct {
 	w     *World
 	index int
-	// peer is who the node is on its links: its index, or, for a twin, that of its double.
+	// peer is who the node is on its links: its index.
 	peer int
 	// signer is the validator whose key it has, -1 on an observer.
 	signer int
 	liar   *liar
+	double *double // not nil while another process has the same key
 
 	// The machine, which survives crashes.
 	disk   *simdisk.Files
@@ -72,7 +73,11 @@ func (n *node) correct() bool { return n.liar == nil && (n.signer < 0 || !n.w.la
 
 // walOptions are those of the node's journal. The salt is fixed: it must not differ between runs.
 func (n *node) walOptions() wal.Options {
-	return wal.Options{Network: genesis, SegmentBytes: n.w.machines.segmentBytes, FS: n.disk, Salt: uint64(n.index)*2 + 1}
+	size := n.w.machines.segmentBytes
+	if n.w.scenario.Disk.Segment != 0 {
+		size = int64(n.w.scenario.Disk.Segment)
+	}
+	return wal.Options{Network: genesis, SegmentBytes: size, FS: n.disk, Salt: uint64(n.index)*2 + 1}
 }
 
 // format makes the node's disk as `init` does.
@@ -129,12 +134,9 @@ func (n *node) start() {
 		n.failed(err)
 		return
 	}
-	w.recovered(records)
 	tip := n.app.tip()
-	if n.validator() && n.correct() {
-		if err := w.journals.Recovered(n.signer, records, tip.View, n.rolledBack); err != nil {
-			w.fail(err)
-		}
+	if n.double != nil {
+		n.double.recovered(n, records)
 	}
 	cfg := w.coreConfig(n)
 	cfg.Tip, cfg.Recovered = tip, records
@@ -143,22 +145,34 @@ func (n *node) start() {
 		return
 	}
 	n.replica.PruneViews = w.machines.pruneViews
-	if err := w.chains.Started(n.index, tip.Height, n.rolledBack); err != nil {
-		w.fail(err)
-	}
-	n.rolledBack = false
+	w.recovered(n, &tip, records)
 	n.up, n.started, n.final = true, w.now, tip.View
 	n.life++
 	n.app.restart(tip.Height)
-	w.trace(n, "start at height %d", tip.Height)
+	w.note(n, Entry{Kind: EntryUp, Height: tip.Height})
 	n.inbox = append(n.inbox[:0], consensus.Start{})
 	n.demand()
 	n.iterate()
+	if n.liar != nil {
+		n.liar.begin()
+	}
 	for j := range w.nodes {
-		if j != n.index && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
+		if w.nodes[j].peer != n.peer && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
 		}
 	}
+}
+
+// reopened tells the checkers which blocks the store has. Those above the last finalization of its own are
+// there with their receipts, and consensus delivers them again.
+func (n *node) reopened(tip uint64) {
+	w, stored := n.w, uint64(len(n.app.store))
+	if err := w.chains.Started(n.index, stored, n.rolledBack); err != nil {
+		w.fail(err)
+	}
+	w.check(w.chains.Started(n.index, tip, true))
+	w.judge(w.chains.Acknowledged(n.index, stored))
+	n.rolledBack = false
 }
 
 // stop ends the process, without a word.
@@ -170,7 +184,7 @@ func (n *node) stop() {
 	n.inbox, n.held, n.outputs = n.inbox[:0], nil, nil
 	n.busy, n.paused, n.wakeAt, n.tickAt, n.slow = false, 0, 0, 0, 0
 	n.life++
-	n.w.trace(n, "down")
+	n.w.note(n, Entry{Kind: EntryDown})
 	for j, other := range n.w.nodes {
 		if j != n.index && !n.w.link(n.index, j).down {
 			n.w.link(n.index, j).down, n.w.link(j, n.index).down = true, true
@@ -205,6 +219,12 @@ func (n *node) receive(from int, p *packet) {
 		n.demand()
 		n.iterate()
 		return
+	}
+	if n.liar != nil {
+		n.liar.hear(p.message)
+	}
+	if n.double != nil {
+		n.double.hears(n, p.message)
 	}
 	if view, stale := engine.Stale(p.message, n.final); stale {
 		n.inbox = append(n.inbox, consensus.Stale{From: from, View: view})
@@ -261,7 +281,7 @@ const slowSync = 400 * time.Millisecond
 // looks after the disk; half of the time the machine restarts too.
 func (n *node) failed(err error) {
 	w := n.w
-	w.trace(n, "stops: %v", err)
+	w.note(n, Entry{Kind: EntryRemark, Text: "stops: " + err.Error()})
 	if w.machines.broke != nil && w.machines.broke(n, err) {
 		return
 	}
@@ -285,6 +305,7 @@ func (n *node) carryOut() {
 	n.busy = false
 	s := n.replica.Snapshot()
 	n.final, n.voting = s.Final.View, s.Voting
+	n.w.note(n, Entry{Kind: EntryView, View: s.View})
 	for i := range n.outputs {
 		out := &n.outputs[i]
 		if out.Fault != "" {
@@ -301,6 +322,9 @@ func (n *node) carryOut() {
 		}
 	}
 	n.w.held(n, &s)
+	if n.w.twins != nil {
+		n.w.twins.stepped(n, &s)
+	}
 	if err := n.replica.Prune(); err != nil {
 		n.failed(err)
 	}
@@ -308,12 +332,15 @@ func (n *node) carryOut() {
 
 // halted is the end of a process that found a broken invariant.
 func (n *node) halted(reason string) {
-	n.w.trace(n, "halts: %s", reason)
+	n.w.note(n, Entry{Kind: EntryRemark, Text: "halts: " + reason})
 	if n.correct() {
 		n.w.violate("halt", "node %d: %s", n.index, reason)
 	}
 	n.stop()
 	n.app.crash(true)
+	if !n.correct() {
+		n.revive()
+	}
 }
 
 func (n *node) carry(out *consensus.Output) {

@@ -1,8 +1,8 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -15,9 +15,10 @@ type Result struct {
 	Err error
 	// At is the virtual time of the violation, or the length of the run.
 	At time.Duration
-	// Hash condenses all events.
-	Hash  string
-	Stats Stats
+	// Hash condenses all events; Digest is the same as a number.
+	Hash   string
+	Digest uint64
+	Stats  Stats
 	// Recovery is how long after everything healed the first block was final, and all were level.
 	Recovery, Level time.Duration
 	// IdleRate is how many messages all nodes together sent per second of idling.
@@ -46,7 +47,7 @@ func (w *World) Run() *Result {
 
 // finish fills in what is known at the end of a run.
 func (w *World) finish(r *Result) {
-	r.Err, r.At, r.Hash, r.Stats = w.err, w.now, w.audit.String(), w.stats
+	r.Err, r.At, r.Hash, r.Digest, r.Stats = w.err, w.now, w.audit.String(), w.audit.h, w.stats
 	r.Stats.Height = w.chains.Height()
 	r.Stats.Transactions = len(w.txs)
 	for i := range w.txs {
@@ -61,7 +62,7 @@ func (w *World) guard(do func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.err = nil
-			w.violate("panic", "%v\n%s", p, debug.Stack())
+			w.violate("panic", "%v%s", p, callers())
 		}
 	}()
 	do()
@@ -166,6 +167,7 @@ func (w *World) keeps(tx int) bool {
 const (
 	settleTime = 3 * time.Second
 	idleTime   = 5 * time.Second
+	lossyTime  = time.Second
 	// idleMessages is how many messages per second and ordered pair of nodes an idle network may
 	// send: statuses, and heartbeat blocks.
 	idleMessages = 20.0
@@ -190,15 +192,27 @@ func (w *World) quiet(r *Result) {
 		w.violate("idle traffic", "%.0f messages per second between %d idle nodes", r.IdleRate, len(w.nodes))
 		return
 	}
+	w.ask(r)
+}
+
+// ask submits one transaction to the idle network and waits for its receipt. Every other network loses half
+// of its messages in the first moments.
+func (w *World) ask(r *Result) {
 	asked, tx := w.now, len(w.txs)
+	bound := w.answerBound()
+	if w.scenario.Seed%2 == 0 {
+		w.net.Loss, bound = 0.5, w.commitBound()
+	}
 	for i := range w.nodes {
 		if w.submit(i); len(w.txs) > tx {
 			break
 		}
 	}
-	bound := w.answerBound()
 	for w.err == nil && w.txs[tx].seen == 0 && w.now < asked+bound {
 		w.advance(w.now + time.Millisecond)
+		if w.now > asked+lossyTime {
+			w.net.Loss = 0
+		}
 	}
 	r.Answer = w.now - asked
 	if w.err == nil && w.txs[tx].seen == 0 {
@@ -235,8 +249,11 @@ func (w *World) standings() string {
 }
 
 // Rule is the promise that a result broke, "" for none.
-func (r *Result) Rule() string {
-	if v, ok := r.Err.(*invariant.Violation); ok { //nolint:errorlint // never wrapped
+func (r *Result) Rule() string { return ruleOf(r.Err) }
+
+func ruleOf(err error) string {
+	var v *invariant.Violation
+	if errors.As(err, &v) {
 		return v.Rule
 	}
 	return ""

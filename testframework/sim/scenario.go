@@ -34,6 +34,8 @@ type Scenario struct {
 type Disk struct {
 	// Sync is the longest sync of the log, drawn anew for each; 0 is none.
 	Sync time.Duration
+	// Segment is the size of a segment of the log in bytes; 0 is 64 KiB.
+	Segment int
 	// Execute is the longest time from the delivery of a block until it is executed and synced.
 	Execute time.Duration
 	// Judge is the longest time that judging or building a block takes.
@@ -89,6 +91,8 @@ const (
 	Clog
 	// Lossy sets the rate of loss on all links, per mille.
 	Lossy
+	// Mute loses all messages of the kind in Count, see [MessageKind]; 0 ends it.
+	Mute
 	// Step sets a node's wall clock off.
 	Step
 	// Drift makes a node's clocks run faster, by parts per million.
@@ -105,7 +109,46 @@ const (
 	SlowDisk
 	// Rate sets how many transactions come, per 1000 s.
 	Rate
+	// Twin starts a second process with Node's key on an observer's machine; only the end of the first
+	// phase ends it.
+	Twin
 )
+
+// MessageKind sorts messages for [Mute].
+type MessageKind uint8
+
+// What can be muted.
+const (
+	MuteNotarize MessageKind = iota + 1
+	MuteNullify
+	MuteFinalize
+	MuteProposals
+	MuteCertificates
+	MuteBlocks
+	MuteStatus
+	muteEnd
+)
+
+func (k MessageKind) String() string {
+	names := [muteEnd]string{"none", "notarize", "nullify", "finalize", "proposals", "certificates", "blocks", "status"}
+	return names[min(k, muteEnd-1)]
+}
+
+func kindOf(m consensus.Message) MessageKind {
+	switch m := m.(type) {
+	case *consensus.Vote:
+		return MessageKind(m.Kind)
+	case *consensus.Proposal:
+		return MuteProposals
+	case *consensus.Cert, *consensus.CertRequest, *consensus.CertResponse:
+		return MuteCertificates
+	case *consensus.BlockRequest, *consensus.BlockResponse:
+		return MuteBlocks
+	case *consensus.Status:
+		return MuteStatus
+	}
+	return 0
+}
 
 // Fault is one thing that happens to the network.
 type Fault struct {

@@ -6,31 +6,8 @@ import (
 	"github.com/tercet-chain/tercet/consensus"
 )
 
-// proposed tells the checkers which blocks a message shows, whoever sends it.
-func (w *World) proposed(m consensus.Message) {
-	switch m := m.(type) {
-	case *consensus.Proposal:
-		w.votes.Proposed(m.Hash(), &m.Block.Header)
-	case *consensus.BlockResponse:
-		for _, p := range m.Proposals {
-			w.votes.Proposed(p.Hash(), &p.Block.Header)
-		}
-	}
-}
-
-// recovered tells the checkers which blocks a journal holds: a proposal of which a crash has kept every
-// message from leaving is voted for again, and served to who asks.
-func (w *World) recovered(records []consensus.Record) {
-	for i := range records {
-		if records[i].Type == consensus.RecordNotarize {
-			if m, err := consensus.DecodeMessage(slices.Clone(records[i].Data)); err == nil {
-				w.proposed(m)
-			}
-		}
-	}
-}
-
-// shown tells the checkers which certificates a correct node shows: votes can be seen in them alone.
+// shown tells the checkers what a correct node shows beside its own votes: certificates, in which alone a
+// vote may be seen.
 func (w *World) shown(m consensus.Message) {
 	switch m := m.(type) {
 	case *consensus.Cert:
@@ -38,7 +15,6 @@ func (w *World) shown(m consensus.Message) {
 	case *consensus.CertResponse:
 		w.certified(m.Certs...)
 	case *consensus.Proposal:
-		w.proposed(m)
 		w.certified(m.Justify.Parent, m.Justify.Finalization)
 		w.certified(m.Justify.Nullifications...)
 	case *consensus.BlockResponse:
@@ -48,11 +24,22 @@ func (w *World) shown(m consensus.Message) {
 
 func (w *World) certified(certs ...*consensus.Cert) {
 	for _, c := range certs {
-		if c == nil {
+		if c != nil {
+			w.judge(w.votes.Certified(c))
+		}
+	}
+}
+
+// kept tells the checkers which blocks a journal holds: a proposal of which a crash has kept every message
+// from leaving is voted for again, and served to who asks.
+func (w *World) kept(records []consensus.Record) {
+	for i := range records {
+		if records[i].Type != consensus.RecordNotarize {
 			continue
 		}
-		if err := w.votes.Certified(c); err != nil {
-			w.fail(err)
+		m, err := consensus.DecodeMessage(slices.Clone(records[i].Data))
+		if p, ok := m.(*consensus.Proposal); ok && err == nil {
+			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
 		}
 	}
 }

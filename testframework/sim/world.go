@@ -32,23 +32,31 @@ type World struct {
 	audit     auditor
 	stats     Stats
 	always    bool
+	muted     MessageKind
 	rate      float64
-	faults    int // of the scenario, that have happened
+	shift     uint32   // counts changes of rate: what an earlier one planned is void
+	faults    int      // of the scenario, that have happened
+	twins     *twinRun // nil but in scenarios of [Twins]
 	machines  machines
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
+	doubles    []*double
+	halts      int // of processes with a key that runs twice
 
 	law      *invariant.Committee
 	votes    *invariant.Votes
 	chains   *invariant.Chains
 	journals *invariant.Journals
 	err      error
+	meter    *meter // nil unless figures are taken
 
 	// Trace, when not nil, receives what happens, for people.
 	Trace func(at time.Duration, node int, text string)
 	// OnMessage, when not nil, sees each delivery, for drawings.
 	OnMessage func(sent, arrived time.Duration, from, to int, m consensus.Message)
+	// OnEvent, when not nil, sees all other events, see [Record].
+	OnEvent func(Entry)
 }
 
 // transaction is what a client gave to a node.
@@ -65,9 +73,16 @@ type Stats struct {
 	Transactions, Receipts             int
 }
 
-// New builds the world of a scenario; nothing runs before [World.Run].
-func New(s *Scenario) (*World, error) {
-	n := s.Validators + s.Observers
+// New builds the world of a scenario; nothing runs before [World.Run]. It fails for a scenario that makes
+// no sense.
+func New(s *Scenario) (*World, error) { return newWorld(s, nil) }
+
+// newWorld adds, for validators, a second instance of each with the same key.
+func newWorld(s *Scenario, twinned []int) (*World, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	n := s.nodes() + len(twinned)
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
@@ -82,15 +97,24 @@ func New(s *Scenario) (*World, error) {
 		if i >= s.Validators {
 			w.nodes[i].signer = -1
 		}
+		if twin := i - s.Validators - s.Observers; twin >= 0 {
+			w.nodes[i].peer, w.nodes[i].signer = twinned[twin], twinned[twin]
+		}
 		w.nodes[i].app.n = w.nodes[i]
 	}
 	cfg := w.coreConfig(w.nodes[0])
+	if _, err := consensus.New(cfg); err != nil {
+		return nil, err
+	}
 	w.verifier = consensus.Verifier{Scheme: w.keys, Network: genesis, Committee: w.committee, Schedule: cfg.Schedule()}
 	w.law = &invariant.Committee{
 		Addresses: w.keys.addresses, Liar: make([]bool, s.Validators), Term: s.Term, Network: genesis, Recover: w.keys.Recover,
 	}
 	if err := w.turn(s.Liars); err != nil {
 		return nil, err
+	}
+	for _, i := range twinned {
+		w.law.Liar[i] = true
 	}
 	w.votes, w.journals = invariant.NewVotes(w.law), invariant.NewJournals(w.law)
 	w.chains = invariant.NewChains(w.law, n, epochMs, uint64(s.Timing.MaxDrift.Milliseconds())+1)
@@ -155,7 +179,9 @@ func (w *World) handle(e *event) {
 		w.nextFault()
 		return
 	case evWork:
-		w.work()
+		if e.life == w.shift {
+			w.work()
+		}
 		return
 	case evLink:
 		w.noticed(int(e.node), int(e.peer))
@@ -210,9 +236,17 @@ func (w *World) process(n *node, e *event) {
 
 // send passes on what a core wants sent.
 func (w *World) send(n *node, s *consensus.Send) {
+	if w.twins != nil {
+		w.twins.send(n, s)
+		return
+	}
+	w.spoke(n, s.Message)
 	if n.liar == nil {
 		w.failStop(n, s.Message)
 		w.promised(n, s.Message)
+		if n.double != nil {
+			n.double.says(n, s.Message)
+		}
 		p := w.pack(n, s.Message)
 		if p == nil {
 			return
@@ -224,6 +258,7 @@ func (w *World) send(n *node, s *consensus.Send) {
 		}
 		return
 	}
+	n.liar.hear(s.Message)
 	for _, to := range w.nodes {
 		if to.peer != n.peer && (s.To == consensus.Everyone || s.To == to.peer) {
 			n.liar.say(to, s.Lane, s.Message)
@@ -238,6 +273,10 @@ func (w *World) promised(n *node, m consensus.Message) {
 	case *consensus.Vote:
 		v = m
 	case *consensus.Proposal:
+		w.judge(w.votes.Proposed(m.Hash(), &m.Block.Header))
+		if w.meter != nil {
+			w.meter.proposal(w, m)
+		}
 		v = &m.LeaderVote
 	}
 	if n.correct() {
@@ -248,7 +287,31 @@ func (w *World) promised(n *node, m consensus.Message) {
 	}
 	w.journals.Sent(v)
 	n.topVote = max(n.topVote, v.View)
-	if err := w.votes.Signed(v); err != nil {
+	w.judge(w.votes.Signed(v))
+}
+
+// recovered tells the checkers what a process begins with. Votes that its journal remembers count as
+// signed: it may have crashed before it sent them.
+func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
+	lost := n.rolledBack
+	n.reopened(tip.Height)
+	if n.validator() && n.correct() {
+		s := n.replica.Snapshot()
+		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
+			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
+		}))
+		w.kept(records)
+		for i := range records {
+			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
+				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
+			}
+		}
+	}
+}
+
+// judge keeps what a checker reports.
+func (w *World) judge(err error) {
+	if err != nil {
 		w.fail(err)
 	}
 }
@@ -294,7 +357,7 @@ func (w *World) work() {
 func (w *World) planWork() {
 	if w.rate > 0 {
 		wait := time.Duration(w.rng.ExpFloat64() / w.rate * float64(time.Second))
-		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork})
+		w.queue.push(w.now+min(wait, time.Minute), event{kind: evWork, life: w.shift})
 	}
 }
 
@@ -320,13 +383,12 @@ func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
 	if n.liar == nil {
-		if err := w.votes.Final(f.Block.Header.View, f.Hash); err != nil {
-			w.fail(err)
-		}
+		w.judge(w.votes.Final(f.Block.Header.View, f.Hash))
 	}
-	if w.Trace != nil {
-		w.trace(n, "final height %d view %d", h, f.Block.Header.View)
+	if w.meter != nil {
+		w.meter.final(w, f)
 	}
+	w.note(n, Entry{Kind: EntryFinal, View: f.Block.Header.View, Height: h, hash: f.Hash})
 	var fresh []uint64
 	for _, tx := range transactions(f.Block.Payload) {
 		if w.chains.OrderedAt(tx) == 0 {
@@ -355,7 +417,7 @@ func (w *World) acknowledged(n *node) {
 
 // accused checks evidence: it must never name a correct validator.
 func (w *World) accused(n *node, e *consensus.Evidence) {
-	w.trace(n, "evidence against n%d: %s and %s of view %d", e.A.Signer, e.A.Kind, e.B.Kind, e.A.View)
+	w.note(n, Entry{Kind: EntryEvidence, View: e.A.View, Text: fmt.Sprintf("accuses n%d of %s and %s", e.A.Signer, e.A.Kind, e.B.Kind)})
 	if who := int(e.A.Signer); !w.law.Liar[who] && n.correct() {
 		w.violate("false evidence", "node %d accuses validator %d of %s and %s in the views %d and %d", n.index, who, e.A.Kind, e.B.Kind, e.A.View, e.B.View)
 	}
@@ -397,11 +459,5 @@ func (w *World) fail(err error) {
 			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
-	}
-}
-
-func (w *World) trace(n *node, format string, args ...any) {
-	if w.Trace != nil {
-		w.Trace(w.now, n.index, fmt.Sprintf(format, args...))
 	}
 }

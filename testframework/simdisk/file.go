@@ -485,6 +485,9 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 		if !fault.PowerOff {
 			n = min(len(b), fault.Short)
 		}
+		if err == nil && n < len(b) {
+			f.disk.failed++
+		}
 		if errors.Is(err, ErrPowerOff) && !fault.PowerOff {
 			return 0, err
 		}
