@@ -492,9 +492,6 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 			return 0, err
 		}
 	}
-	if err == nil && n < len(b) {
-		f.disk.failed++
-	}
 	data := slices.Clone(b[:n])
 	if n > 0 {
 		f.inode.cache = put(f.inode.cache, offset, data)
