@@ -78,6 +78,7 @@ Start here:
 		&cobra.Group{ID: "try", Title: "Try it:"},
 		&cobra.Group{ID: "operate", Title: "Run a node:"},
 		&cobra.Group{ID: "inspect", Title: "Look:"},
+		&cobra.Group{ID: "verify", Title: "Check it yourself:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -88,5 +89,6 @@ Start here:
 	add("try", newDev(), newTestnet())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
 	add("inspect", newStatus(), newVersion())
+	add("verify", newSim())
 	return root, started
 }

@@ -23,7 +23,7 @@ var rows = [][]string{
 		"crosschain/relay",
 	},
 	{"node"},
-	{"testframework", "testframework/sim", "testframework/chaos", "testframework/clients", "testframework/load", "testframework/report"},
+	{"testframework/invariant", "testframework", "testframework/sim", "testframework/chaos", "testframework/clients", "testframework/load", "testframework/report"},
 	{"cmd/tercet", "internal/tidy"},
 }
 

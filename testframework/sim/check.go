@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/tercet-chain/tercet/consensus"
 )
 
 // Limits of a scenario, so that no script keeps a machine busy for good or makes times overflow.
@@ -43,6 +45,9 @@ func (s *Scenario) check() error {
 	}
 	if b := s.Network.Bandwidth; b != 0 && b < minBandwidth {
 		return fmt.Errorf("a bandwidth of %d bytes per second; want 0 for unlimited or at least %d", b, minBandwidth)
+	}
+	if f := consensus.Faulty(s.Validators) - len(s.Liars); s.Absent < 0 || s.Absent > max(f, 0) {
+		return fmt.Errorf("%d validators absent beside %d liars; want at most a third less one in all", s.Absent, len(s.Liars))
 	}
 	told := map[int]bool{}
 	for _, l := range s.Liars {

@@ -114,6 +114,11 @@ func (w *World) converge(r *Result) {
 	r.Recovery = w.now - healed
 	for w.err == nil && w.now < end && (r.Level == 0 || !w.machines.hasty) {
 		w.advance(w.now + 100*time.Millisecond)
+		if w.now >= healed+w.scenario.Healed/2 {
+			for _, n := range w.away {
+				w.restart(n)
+			}
+		}
 		if r.Level == 0 && w.unlevel(due) == "" {
 			r.Level = w.now - healed
 		}

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -15,7 +14,7 @@ import (
 )
 
 // genesis is the network id of all simulated networks.
-var genesis = common.Hash(crypto.Keccak256Hash([]byte("tercet simulation")))
+var genesis = crypto.Keccak256Hash([]byte("tercet simulation"))
 
 // World is one network in virtual time. It is not safe for concurrent use.
 type World struct {
@@ -33,6 +32,8 @@ type World struct {
 	stats     Stats
 	always    bool
 	muted     MessageKind
+	wounded   bool    // some disk lost what it had synced
+	away      []*node // stay down for a part of the second phase
 	rate      float64
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
