@@ -171,7 +171,7 @@ func (n *node) reopened(tip uint64) {
 		w.fail(err)
 	}
 	w.check(w.chains.Started(n.index, tip, true))
-	w.chains.Acknowledged(n.index, stored)
+	w.judge(w.chains.Acknowledged(n.index, stored))
 	n.rolledBack = false
 }
 

@@ -280,6 +280,9 @@ func (w *World) promised(n *node, m consensus.Message) {
 		}
 		v = &m.LeaderVote
 	}
+	if n.correct() {
+		w.shown(m)
+	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
 	}
@@ -298,10 +301,10 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
+		w.kept(records)
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
-				v.Signer = uint16(n.signer)
-				w.judge(w.votes.Signed(&v))
+				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
 			}
 		}
 	}
@@ -380,6 +383,9 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
+	if n.liar == nil {
+		w.judge(w.votes.Final(f.Block.Header.View, f.Hash))
+	}
 	if w.meter != nil {
 		w.meter.final(w, f)
 	}
