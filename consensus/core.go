@@ -315,7 +315,7 @@ func (c *Core) demand(at uint64) {
 // are in a block already, so applications with nothing else to order decline. A
 // block on top of it makes it final.
 func (c *Core) overdue() bool {
-	if c.topNotar <= c.fin.View {
+	if c.topNotar <= c.fin.View || mutant.On(mutant.FinalizeNeverRepeated) {
 		return false
 	}
 	due := max(c.finAt, c.risenAt) + 3*c.cfg.Timing.Delta

@@ -211,7 +211,7 @@ func TestCore_data_fromTheRange_isWhatTheLogKeeps(t *testing.T) {
 // finalized there.
 func TestIncident01_ownNullify_isNoCertificate(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
-	r.pass(3 * time.Second)
+	r.pass(1500 * time.Millisecond)
 	if !r.voted(consensus.RecordNullify, 1) {
 		t.Fatal("no NULLIFY of a view without a proposal")
 	}

@@ -248,6 +248,9 @@ func (c *Core) nullify(u uint64) {
 		return
 	}
 	c.own.nullified(u)
+	if mutant.On(mutant.CoverByOwnNullify) {
+		c.topNull = max(c.topNull, c.sched.Next(u))
+	}
 	c.vote(Nullify, u, common.Hash{}, Record{Type: RecordNullify, Epoch: c.cfg.Epoch, View: u})
 }
 

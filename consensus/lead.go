@@ -84,6 +84,9 @@ func (c *Core) nextSlot() (slot, bool) {
 // termParent walks down from a term's start over covered views to the highest
 // notarized one. A view that is neither is asked for; no proposal is made.
 func (c *Core) termParent(v uint64) (uint64, common.Hash, bool) {
+	if mutant.On(mutant.NoSkipCertificate) {
+		return c.fin.View, c.fin.Hash, true
+	}
 	for x := v - 1; ; x-- {
 		if hash, ok := c.own.voted[x]; ok && x > c.fin.View && mutant.On(mutant.NoParentCertificate) {
 			return x, hash, true
@@ -91,7 +94,7 @@ func (c *Core) termParent(v uint64) (uint64, common.Hash, bool) {
 		if hash, ok := c.notarizedAt(x); ok {
 			return x, hash, true
 		}
-		if !c.coveredAt(x) && !mutant.On(mutant.NoSkipCertificate) && !mutant.On(mutant.ProposesOverGap) {
+		if !c.coveredAt(x) && !mutant.On(mutant.ProposesOverGap) {
 			s := c.viewAt(v)
 			if !s.asked || c.now.Mono >= s.askedAt+c.cfg.Timing.Delta {
 				s.asked, s.askedAt = true, c.now.Mono

@@ -28,13 +28,14 @@ func (c *Core) keepAbove(floor uint64) {
 // that starts beyond a margin of T+2W+2 is new to everybody. A status counts
 // once certificates have led this replica to within W+1 of the view that it
 // states, which they do for every honest one: a liar that states a view of the
-// far future would keep this validator from voting for ever. While q-1 others
-// are still at genesis, nothing was lost.
+// far future would keep this validator from voting for ever. A network that is
+// still at genesis is no exception: this validator may have voted in its first
+// views, and those may be all the votes that there are.
 func (c *Core) rejoinCheck() {
 	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 || mutant.On(mutant.WipedNeverRejoins) {
 		return
 	}
-	said, fresh, top := 0, 0, c.view
+	said, top := 0, c.view
 	for i := range c.cfg.Committee.Size() {
 		p := &c.peers[i]
 		if i == c.self || !p.status || p.observer || p.view > c.view+c.cfg.Window+1 {
@@ -42,13 +43,8 @@ func (c *Core) rejoinCheck() {
 		}
 		said++
 		top = max(top, p.view)
-		if p.finHeight == 0 && p.view <= 1 {
-			fresh++
-		}
 	}
 	switch q := c.cfg.Committee.Quorum(); {
-	case said >= q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
-		c.rejoin.amnesia = false
 	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
 		c.rejoin.from = c.sched.Next(top)
 	case said >= q:

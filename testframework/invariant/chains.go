@@ -22,6 +22,7 @@ type chainBlock struct {
 	hash   common.Hash
 	view   uint64
 	timeMs uint64
+	proof  *consensus.Cert // verified, nil for none; nobody may change it
 }
 
 // nodeChain is what one node has shown of itself.
@@ -54,16 +55,23 @@ func (c *Chains) Started(node int, height uint64, lost bool) error {
 		n.durable = min(n.durable, height)
 	}
 	if height < n.durable {
-		return violation("lost receipt", "node %d acknowledged height %d and starts again at %d", node, n.durable, height)
+		return violation(RuleReceipt, "node %d acknowledged height %d and starts again at %d", node, n.durable, height)
+	}
+	if height > c.Height() {
+		return violation(RuleOrder, "node %d starts at height %d, nobody delivered more than %d", node, height, c.Height())
 	}
 	n.height = height
 	return nil
 }
 
 // Acknowledged notes that a node has shown receipts of a height to clients.
-func (c *Chains) Acknowledged(node int, height uint64) {
+func (c *Chains) Acknowledged(node int, height uint64) error {
 	n := &c.nodes[node]
+	if height > c.Height() {
+		return violation(RuleReceipt, "node %d acknowledges height %d, nobody delivered more than %d", node, height, c.Height())
+	}
 	n.durable = max(n.durable, height)
+	return nil
 }
 
 // Delivered takes a final block. nowMs is the most that any correct clock shows.
@@ -71,23 +79,24 @@ func (c *Chains) Delivered(node int, f *consensus.FinalBlock, nowMs uint64) erro
 	h := &f.Block.Header
 	n := &c.nodes[node]
 	if h.Height != n.height+1 {
-		return violation("delivery order", "node %d delivered height %d after %d", node, h.Height, n.height)
+		return violation(RuleOrder, "node %d delivered height %d after %d", node, h.Height, n.height)
 	}
 	n.height = h.Height
 	if f.Finalization != nil {
 		cert := f.Finalization
-		if cert.Kind != consensus.Finalize || cert.View < h.View {
-			return violation("finality", "node %d delivered height %d with a %s of view %d", node, h.Height, cert.Kind, cert.View)
-		}
-		if cert.View == h.View && cert.Hash != f.Hash {
-			return violation("finality", "node %d delivered height %d with the finalization of another block", node, h.Height)
+		if cert.Kind != consensus.Finalize || cert.View != h.View || cert.Hash != f.Hash {
+			return violation(RuleFinality, "node %d delivered height %d of view %d with a %s of view %d, or of another block", node, h.Height, h.View, cert.Kind, cert.View)
 		}
 	}
+	if err := c.bytes(node, f); err != nil {
+		return err
+	}
 	if h.Height <= c.Height() {
-		if have := c.chain[h.Height-1].hash; have != f.Hash {
-			return violation("agreement", "height %d is block %.8x and, at node %d, %.8x", h.Height, have, node, f.Hash)
+		have := &c.chain[h.Height-1]
+		if have.hash != f.Hash {
+			return violation(RuleAgreement, "height %d is block %.8x and, at node %d, %.8x", h.Height, have.hash, node, f.Hash)
 		}
-		return c.bytes(node, f)
+		return c.proof(have, f)
 	}
 	return c.extend(node, f, nowMs)
 }
@@ -101,33 +110,43 @@ func (c *Chains) extend(node int, f *consensus.FinalBlock, nowMs uint64) error {
 	}
 	switch {
 	case h.Height != c.Height()+1:
-		return violation("delivery order", "node %d delivered height %d, nobody has %d", node, h.Height, c.Height()+1)
+		return violation(RuleOrder, "node %d delivered height %d, nobody has %d", node, h.Height, c.Height()+1)
+	case h.Epoch != 0:
+		return violation(RuleHeader, "block %d is of epoch %d", h.Height, h.Epoch)
 	case h.ParentHash != parent.hash || h.ParentView != parent.view || h.View <= parent.view:
-		return violation("agreement", "block %d of view %d does not continue the chain", h.Height, h.View)
+		return violation(RuleAgreement, "block %d of view %d does not continue the chain", h.Height, h.View)
 	case h.TimeMs <= parent.timeMs:
-		return violation("time", "block %d has the time %d, its parent %d", h.Height, h.TimeMs, parent.timeMs)
+		return violation(RuleTime, "block %d has the time %d, its parent %d", h.Height, h.TimeMs, parent.timeMs)
 	case h.TimeMs > nowMs+c.maxDrift && h.TimeMs != parent.timeMs+1:
-		return violation("time", "block %d is %d ms ahead of every clock", h.Height, h.TimeMs-nowMs)
+		return violation(RuleTime, "block %d is %d ms ahead of every clock", h.Height, h.TimeMs-nowMs)
 	case h.Proposer != c.committee.Addresses[c.committee.leader(h.View)]:
-		return violation("proposer", "block %d of view %d is not of its leader", h.Height, h.View)
+		return violation(RuleProposer, "block %d of view %d is not of its leader", h.Height, h.View)
 	}
-	if err := c.bytes(node, f); err != nil {
+	block := chainBlock{hash: f.Hash, view: h.View, timeMs: h.TimeMs}
+	if err := c.proof(&block, f); err != nil {
 		return err
 	}
-	if f.Finalization != nil {
-		if err := c.committee.Certificate(f.Finalization); err != nil {
-			return err
-		}
-	}
-	c.chain = append(c.chain, chainBlock{hash: f.Hash, view: h.View, timeMs: h.TimeMs})
+	c.chain = append(c.chain, block)
 	return nil
+}
+
+// proof checks the finalization with which a block was delivered, unless it is the one seen last.
+func (c *Chains) proof(b *chainBlock, f *consensus.FinalBlock) error {
+	if f.Finalization == nil || f.Finalization == b.proof {
+		return nil
+	}
+	b.proof = f.Finalization
+	return c.committee.Certificate(f.Finalization)
 }
 
 // bytes checks that a block is what its hash says.
 func (c *Chains) bytes(node int, f *consensus.FinalBlock) error {
 	h := &f.Block.Header
+	if headerHash(h) != f.Hash {
+		return violation(RuleHeader, "node %d delivered height %d with another header than its hash names", node, h.Height)
+	}
 	if crypto.Keccak256Hash(f.Block.Payload) != h.PayloadHash {
-		return violation("payload", "node %d delivered height %d with another payload than the header names", node, h.Height)
+		return violation(RulePayload, "node %d delivered height %d with another payload than the header names", node, h.Height)
 	}
 	return nil
 }
@@ -136,10 +155,10 @@ func (c *Chains) bytes(node int, f *consensus.FinalBlock) error {
 func (c *Chains) Ordered(height uint64, txs []uint64, submitted func(tx uint64) bool) error {
 	for _, tx := range txs {
 		if !submitted(tx) {
-			return violation("made-up transaction", "block %d orders transaction %d, which nobody sent", height, tx)
+			return violation(RuleMadeUp, "block %d orders transaction %d, which nobody sent", height, tx)
 		}
 		if at, ok := c.spent[tx]; ok && at != height {
-			return violation("transaction twice", "transaction %d is executed at the heights %d and %d", tx, at, height)
+			return violation(RuleTwice, "transaction %d is executed at the heights %d and %d", tx, at, height)
 		}
 		c.spent[tx] = height
 	}

@@ -76,6 +76,9 @@ func (c *Committee) liars() int {
 	return count
 }
 
+// enough is how many votes of correct validators make a certificate possible: liars sign everything.
+func (c *Committee) enough() int { return max(1, c.quorum()-c.liars()) }
+
 // group is the number of a view's term.
 func (c *Committee) group(view uint64) uint64 { return (view - 1) / c.Term }
 
@@ -97,10 +100,10 @@ func (c *Committee) digest(kind consensus.Kind, view uint64, hash common.Hash) c
 // Certificate checks a proof from first principles: distinct validators of the committee, enough of
 // them, each signature made by the validator that it stands for.
 func (c *Committee) Certificate(cert *consensus.Cert) error {
-	const rule = "certificate"
 	n := len(c.Addresses)
-	if cert.Epoch != 0 || cert.View == 0 || len(cert.Bitmap) != (n+7)/8 {
-		return violation(rule, "%s of view %d of epoch %d with a bitmap of %d bytes", cert.Kind, cert.View, cert.Epoch, len(cert.Bitmap))
+	if cert.Epoch != 0 || cert.View == 0 || cert.Kind < consensus.Notarize || cert.Kind > consensus.Finalize ||
+		(cert.Kind == consensus.Nullify) != (cert.Hash == common.Hash{}) || len(cert.Bitmap) != (n+7)/8 {
+		return violation(RuleCertificate, "%s of view %d of epoch %d with a bitmap of %d bytes", cert.Kind, cert.View, cert.Epoch, len(cert.Bitmap))
 	}
 	digest := c.digest(cert.Kind, cert.View, cert.Hash)
 	count := 0
@@ -109,16 +112,16 @@ func (c *Committee) Certificate(cert *consensus.Cert) error {
 			continue
 		}
 		if i >= n || len(cert.Sigs) < 65*(count+1) {
-			return violation(rule, "%s of view %d names validator %d of %d and has %d signature bytes", cert.Kind, cert.View, i, n, len(cert.Sigs))
+			return violation(RuleCertificate, "%s of view %d names validator %d of %d and has %d signature bytes", cert.Kind, cert.View, i, n, len(cert.Sigs))
 		}
 		who, err := c.Recover(digest, (*consensus.Signature)(cert.Sigs[65*count:]))
 		if err != nil || who != c.Addresses[i] {
-			return violation(rule, "%s of view %d: signature %d is not validator %d's", cert.Kind, cert.View, count, i)
+			return violation(RuleCertificate, "%s of view %d: signature %d is not validator %d's", cert.Kind, cert.View, count, i)
 		}
 		count++
 	}
 	if count < c.quorum() || len(cert.Sigs) != 65*count {
-		return violation(rule, "%s of view %d by %d validators, %d are needed", cert.Kind, cert.View, count, c.quorum())
+		return violation(RuleCertificate, "%s of view %d by %d validators, %d are needed", cert.Kind, cert.View, count, c.quorum())
 	}
 	return nil
 }

@@ -36,16 +36,15 @@ func (c *Committee) Message(m consensus.Message) error {
 }
 
 func (c *Committee) vote(v *consensus.Vote) error {
-	const rule = "signature"
 	if v.Kind < consensus.Notarize || v.Kind > consensus.Finalize || v.Epoch != 0 || v.View == 0 || int(v.Signer) >= len(c.Addresses) {
-		return violation(rule, "%s of view %d of epoch %d by validator %d was let through", v.Kind, v.View, v.Epoch, v.Signer)
+		return violation(RuleSignature, "%s of view %d of epoch %d by validator %d was let through", v.Kind, v.View, v.Epoch, v.Signer)
 	}
 	if (v.Kind == consensus.Nullify) != (v.Hash == common.Hash{}) {
-		return violation(rule, "%s of view %d by validator %d for %.8x was let through", v.Kind, v.View, v.Signer, v.Hash)
+		return violation(RuleSignature, "%s of view %d by validator %d for %.8x was let through", v.Kind, v.View, v.Signer, v.Hash)
 	}
 	who, err := c.Recover(c.digest(v.Kind, v.View, v.Hash), &v.Sig)
 	if err != nil || who != c.Addresses[v.Signer] {
-		return violation(rule, "%s of view %d that validator %d did not sign was let through", v.Kind, v.View, v.Signer)
+		return violation(RuleSignature, "%s of view %d that validator %d did not sign was let through", v.Kind, v.View, v.Signer)
 	}
 	return nil
 }
@@ -53,28 +52,27 @@ func (c *Committee) vote(v *consensus.Vote) error {
 func (c *Committee) certificate(cert *consensus.Cert, kind consensus.Kind) error {
 	switch {
 	case cert == nil:
-		return violation("certificate", "none where one belongs")
+		return violation(RuleCertificate, "none where one belongs")
 	case cert.Kind != kind || kind < consensus.Notarize || kind > consensus.Finalize:
-		return violation("certificate", "%s where %s belongs", cert.Kind, kind)
+		return violation(RuleCertificate, "%s where %s belongs", cert.Kind, kind)
 	case (kind == consensus.Nullify) != (cert.Hash == common.Hash{}):
-		return violation("certificate", "%s of view %d for %.8x", kind, cert.View, cert.Hash)
+		return violation(RuleCertificate, "%s of view %d for %.8x", kind, cert.View, cert.Hash)
 	}
 	return c.Certificate(cert)
 }
 
 func (c *Committee) proposal(p *consensus.Proposal) error {
-	const rule = "proposal"
 	h, v := &p.Block.Header, &p.LeaderVote
 	hash := crypto.Keccak256Hash(h.Encode())
 	switch {
 	case h.View == 0 || h.Epoch != 0:
-		return violation(rule, "one for view %d of epoch %d was let through", h.View, h.Epoch)
+		return violation(RuleProposal, "one for view %d of epoch %d was let through", h.View, h.Epoch)
 	case v.Kind != consensus.Notarize || v.View != h.View || v.Hash != hash || p.Hash() != hash:
-		return violation(rule, "the vote of view %d's proposal is for something else", h.View)
+		return violation(RuleProposal, "the vote of view %d's proposal is for something else", h.View)
 	case int(v.Signer) != c.leader(h.View):
-		return violation(rule, "validator %d proposes in view %d, which %d leads", v.Signer, h.View, c.leader(h.View))
+		return violation(RuleProposal, "validator %d proposes in view %d, which %d leads", v.Signer, h.View, c.leader(h.View))
 	case crypto.Keccak256Hash(p.Block.Payload) != h.PayloadHash:
-		return violation(rule, "the payload of view %d's proposal is another one than its header names", h.View)
+		return violation(RuleProposal, "the payload of view %d's proposal is another one than its header names", h.View)
 	}
 	if err := c.vote(v); err != nil {
 		return err
@@ -99,7 +97,6 @@ func (c *Committee) proposal(p *consensus.Proposal) error {
 }
 
 func (c *Committee) blocks(r *consensus.BlockResponse) error {
-	const rule = "range"
 	for _, p := range r.Proposals {
 		if err := c.proposal(p); err != nil {
 			return err
@@ -111,36 +108,35 @@ func (c *Committee) blocks(r *consensus.BlockResponse) error {
 	var headers []*consensus.Header
 	for _, b := range r.Blocks {
 		if crypto.Keccak256Hash(b.Payload) != b.Header.PayloadHash {
-			return violation(rule, "block %d has another payload than its header names", b.Header.Height)
+			return violation(RuleRange, "block %d has another payload than its header names", b.Header.Height)
 		}
 		headers = append(headers, &b.Header)
 	}
 	headers = append(headers, r.Headers...)
 	if len(r.Blocks) == 0 {
-		return violation(rule, "headers without a block were let through")
+		return violation(RuleRange, "headers without a block were let through")
 	}
 	last := headers[0].Hash()
 	for _, h := range headers[1:] {
 		if h.ParentHash != last {
-			return violation(rule, "block %d does not follow the one before", h.Height)
+			return violation(RuleRange, "block %d does not follow the one before", h.Height)
 		}
 		last = h.Hash()
 	}
 	if r.Finalization == nil || r.Finalization.Hash != last {
-		return violation(rule, "blocks up to height %d without a finalization of the last were let through", headers[len(headers)-1].Height)
+		return violation(RuleRange, "blocks up to height %d without a finalization of the last were let through", headers[len(headers)-1].Height)
 	}
 	return c.certificate(r.Finalization, consensus.Finalize)
 }
 
 func (c *Committee) evidence(e *consensus.Evidence) error {
-	const rule = "false evidence"
 	for _, v := range []*consensus.Vote{&e.A, &e.B} {
 		if err := c.vote(v); err != nil {
 			return err
 		}
 	}
 	if e.A.Signer != e.B.Signer || !c.Liar[e.A.Signer] || !c.contradict(&e.A, &e.B) {
-		return violation(rule, "against validator %d was let through: %s of view %d and %s of view %d", e.A.Signer, e.A.Kind, e.A.View, e.B.Kind, e.B.View)
+		return violation(RuleEvidence, "against validator %d was let through: %s of view %d and %s of view %d", e.A.Signer, e.A.Kind, e.A.View, e.B.Kind, e.B.View)
 	}
 	return nil
 }

@@ -157,18 +157,25 @@ func TestVotes_Turned(t *testing.T) {
 	c := newCourt()
 	c.Liar[3] = false
 	v := invariant.NewVotes(c.Committee)
+	for i := range byte(3) {
+		if err := v.Proposed(common.Hash{i + 1}, &consensus.Header{View: 1, Height: 1, ParentHash: c.network}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	sign := func(signer uint16, hash common.Hash) error {
-		return v.Signed(c.vote(consensus.Notarize, 4, hash, signer))
+		return v.Signed(c.vote(consensus.Notarize, 1, hash, signer))
 	}
 	if err := errors.Join(sign(3, common.Hash{1}), sign(1, common.Hash{2})); err != nil {
 		t.Fatal(err)
 	}
 	c.Liar[3] = true
-	v.Turned(3)
+	if err := v.Turned(3); err != nil {
+		t.Fatal(err)
+	}
 	if got := broken(errors.Join(sign(0, common.Hash{1}), sign(2, common.Hash{2}))); got != "" {
 		t.Errorf("two votes and a liar's notarize one block only, yet %q is broken", got)
 	}
-	if err := v.Signed(c.vote(consensus.Notarize, 4, common.Hash{3}, 3)); err != nil {
+	if err := v.Signed(c.vote(consensus.Notarize, 1, common.Hash{3}, 3)); err != nil {
 		t.Errorf("a liar may sign anything: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package invariant
 
 import (
+	"slices"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -8,15 +10,23 @@ import (
 
 // Votes follows what every correct validator signs, over all its processes. It reports two votes of one
 // validator that exclude each other, and, long before nodes disagree, certificates that could come to exist
-// and exclude each other: the liars among the validators are taken to sign everything.
+// and exclude each other: the liars among the validators are taken to sign everything. With more than f of
+// them two such certificates need no mistake of a correct validator, and are reported all the same.
+//
+// Who turns out to be a liar later is reported with [Votes.Turned].
 type Votes struct {
 	committee *Committee
+	need      int // votes of correct validators with which a certificate is possible, at least 1; see enough
 	signers   []signer
 	views     map[uint64]*viewVotes
-	blocks    map[common.Hash]link
-	// Views with a possible certificate, in the order in which it became possible.
+	tree      tree
+	// certified has the signers of certificates that were seen, so that they are looked at once.
+	certified map[sentVote]string
+	// Views with a possible certificate, ascending.
 	notarized, finalized []uint64
 	forgotten            uint64 // views at or below are not looked at any more
+	// base is the highest possible finalization at or below forgotten, zero for none.
+	base link
 }
 
 // signer is what one validator has signed.
@@ -34,20 +44,11 @@ type viewVotes struct {
 	nullified            bool
 }
 
-// link is a block's place in the tree.
-type link struct {
-	view, parentView uint64
-	parent           common.Hash
-	height, timeMs   uint64
-}
-
-// NewVotes begins with an empty history.
-func NewVotes(c *Committee) *Votes {
-	v := &Votes{committee: c, signers: make([]signer, len(c.Addresses)), views: map[uint64]*viewVotes{}, blocks: map[common.Hash]link{}}
-	for i := range v.signers {
-		v.signers[i] = newSigner()
-	}
-	return v
+// sentVote is what a vote says, whoever signs it.
+type sentVote struct {
+	kind consensus.Kind
+	view uint64
+	hash common.Hash
 }
 
 func newSigner() signer {
@@ -57,214 +58,205 @@ func newSigner() signer {
 	}
 }
 
-// Turned takes out of the counts what a validator signed: the committee's Liar names it from here on, and
-// liars are taken to sign everything.
-func (v *Votes) Turned(validator int) {
-	s := &v.signers[validator]
-	for view, hash := range s.notarize {
-		if w := v.views[view]; w != nil {
-			w.notarize[hash]--
-		}
+// NewVotes begins with an empty history.
+func NewVotes(c *Committee) *Votes {
+	v := &Votes{
+		committee: c, need: c.enough(), signers: make([]signer, len(c.Addresses)),
+		views: map[uint64]*viewVotes{}, tree: tree{}, certified: map[sentVote]string{},
 	}
-	for view, hash := range s.finalize {
-		if w := v.views[view]; w != nil {
-			w.finalize[hash]--
-		}
+	for i := range v.signers {
+		v.signers[i] = newSigner()
 	}
-	for view := range s.nullify {
-		if w := v.views[view]; w != nil {
-			w.nullify--
-		}
-	}
-	*s = newSigner()
+	return v
 }
 
-// Proposed notes a block that somebody proposed, so that ancestors can be told. One of a correct leader
-// must continue its parent.
+// Proposed notes a block that somebody showed, so that ancestors can be told; votes for it come later. One of
+// a correct leader must continue its parent.
 func (v *Votes) Proposed(hash common.Hash, h *consensus.Header) error {
-	if h.View <= v.forgotten {
+	if h.View <= v.base.view {
 		return nil
 	}
-	v.blocks[hash] = link{view: h.View, parentView: h.ParentView, parent: h.ParentHash, height: h.Height, timeMs: h.TimeMs}
-	parent, ok := v.blocks[h.ParentHash]
+	v.tree[hash] = link{view: h.View, hash: h.ParentHash, parentView: h.ParentView, height: h.Height, timeMs: h.TimeMs}
+	parent, ok := v.tree[h.ParentHash]
 	if ok && !v.committee.Liar[v.committee.leader(h.View)] && (h.Height != parent.height+1 || h.TimeMs <= parent.timeMs) {
-		return violation("proposal", "the correct leader of view %d proposes height %d at %d ms on height %d at %d ms",
+		return violation(RuleProposal, "the correct leader of view %d proposes height %d at %d ms on height %d at %d ms",
 			h.View, h.Height, h.TimeMs, parent.height, parent.timeMs)
 	}
 	return nil
 }
 
-// Signed takes a vote that left a validator. Votes of liars are ignored; repeating a vote is allowed.
-func (v *Votes) Signed(vote *consensus.Vote) error {
-	i := int(vote.Signer)
-	if v.committee.Liar[i] || vote.View <= v.forgotten {
+// Kept takes a vote that a correct validator's journal remembers: a crash may have kept it from leaving. Its
+// signature is not looked at.
+func (v *Votes) Kept(validator int, kind consensus.Kind, view uint64, hash common.Hash) error {
+	if v.committee.Liar[validator] {
 		return nil
 	}
-	fresh, err := v.consistent(i, vote)
-	if err != nil || !fresh {
+	return v.signed(validator, sentVote{kind, view, hash}, nil)
+}
+
+// Signed takes a vote that left a validator. Votes of liars are ignored; repeating a vote is allowed.
+func (v *Votes) Signed(vote *consensus.Vote) error {
+	if int(vote.Signer) >= len(v.signers) {
+		return violation(RuleMalformed, "%s of view %d by validator %d of %d", vote.Kind, vote.View, vote.Signer, len(v.signers))
+	}
+	if v.committee.Liar[vote.Signer] {
+		return nil
+	}
+	if vote.Epoch != 0 || vote.View == 0 || vote.Kind < consensus.Notarize || vote.Kind > consensus.Finalize ||
+		(vote.Kind == consensus.Nullify) != (vote.Hash == common.Hash{}) {
+		return violation(RuleMalformed, "validator %d signed %s of view %d, epoch %d, for block %.8x", vote.Signer, vote.Kind, vote.View, vote.Epoch, vote.Hash)
+	}
+	return v.signed(int(vote.Signer), sentVote{vote.Kind, vote.View, vote.Hash}, &vote.Sig)
+}
+
+// Certified takes a certificate that a correct node showed. It must be one, and its signers cast its votes.
+func (v *Votes) Certified(cert *consensus.Cert) error {
+	vote := sentVote{cert.Kind, cert.View, cert.Hash}
+	if v.certified[vote] == string(cert.Bitmap) {
+		return nil
+	}
+	if err := v.committee.Certificate(cert); err != nil {
 		return err
 	}
-	w := v.views[vote.View]
-	if w == nil {
-		w = &viewVotes{notarize: map[common.Hash]int{}, finalize: map[common.Hash]int{}}
-		v.views[vote.View] = w
-	}
-	need := max(v.committee.quorum()-v.committee.liars(), 1)
-	switch vote.Kind {
-	case consensus.Notarize:
-		if err := v.justified(i, vote); err != nil {
+	v.certified[vote] = string(cert.Bitmap)
+	for i := range v.signers {
+		if cert.Bitmap[i/8]>>(i%8)&1 == 0 || v.committee.Liar[i] {
+			continue
+		}
+		if err := v.signed(i, vote, nil); err != nil {
 			return err
-		}
-		if w.notarize[vote.Hash]++; w.notarize[vote.Hash] >= need && w.notarized != vote.Hash {
-			return v.canNotarize(w, vote)
-		}
-	case consensus.Nullify:
-		if w.nullify++; w.nullify >= need && !w.nullified {
-			w.nullified = true
-			return v.exclusive(vote.View)
-		}
-	case consensus.Finalize:
-		if w.finalize[vote.Hash]++; w.finalize[vote.Hash] >= need && w.finalized != vote.Hash {
-			w.finalized = vote.Hash
-			v.finalized = append(v.finalized, vote.View)
-			if err := v.exclusive(vote.View); err != nil {
-				return err
-			}
-			return v.everythingExtends(vote.View, vote.Hash)
 		}
 	}
 	return nil
 }
 
+// signed takes a vote of a correct validator; sig is nil when it was verified already.
+func (v *Votes) signed(i int, vote sentVote, sig *consensus.Signature) error {
+	if vote.view <= v.forgotten {
+		return nil
+	}
+	fresh, err := v.signers[i].consistent(v.committee, i, vote)
+	if err != nil || !fresh {
+		return err
+	}
+	if sig != nil {
+		if who, err := v.committee.Recover(v.committee.digest(vote.kind, vote.view, vote.hash), sig); err != nil || who != v.committee.Addresses[i] {
+			return violation(RuleSignature, "validator %d sent a %s of view %d that it did not sign: %v", i, vote.kind, vote.view, err)
+		}
+	}
+	w := v.views[vote.view]
+	if w == nil {
+		w = &viewVotes{notarize: map[common.Hash]int{}, finalize: map[common.Hash]int{}}
+		v.views[vote.view] = w
+	}
+	switch vote.kind {
+	case consensus.Notarize:
+		if err := v.justified(i, vote); err != nil {
+			return err
+		}
+		w.notarize[vote.hash]++
+	case consensus.Nullify:
+		w.nullify++
+	case consensus.Finalize:
+		if err := v.proven(w, i, vote); err != nil {
+			return err
+		}
+		w.finalize[vote.hash]++
+	}
+	return v.possible(w, vote)
+}
+
+// possible looks at the certificate that a vote may have made possible.
+func (v *Votes) possible(w *viewVotes, vote sentVote) error {
+	switch {
+	case vote.kind == consensus.Notarize && w.notarize[vote.hash] >= v.need && w.notarized != vote.hash:
+		return v.notarizable(w, vote)
+	case vote.kind == consensus.Nullify && w.nullify >= v.need && !w.nullified:
+		w.nullified = true
+		return v.exclusive(vote.view)
+	case vote.kind == consensus.Finalize && w.finalize[vote.hash] >= v.need && w.finalized != vote.hash:
+		return v.finalizable(w, vote)
+	}
+	return nil
+}
+
 // consistent compares a vote with all earlier ones of its signer.
-func (v *Votes) consistent(i int, vote *consensus.Vote) (fresh bool, err error) {
-	const rule = "double vote"
-	s, view := &v.signers[i], vote.View
-	group := v.committee.group(view)
-	switch vote.Kind {
+func (s *signer) consistent(c *Committee, i int, vote sentVote) (fresh bool, err error) {
+	view, group := vote.view, c.group(vote.view)
+	switch vote.kind {
 	case consensus.Notarize:
 		if old, ok := s.notarize[view]; ok {
-			if old != vote.Hash {
-				return false, violation(rule, "validator %d notarized two blocks in view %d", i, view)
+			if old != vote.hash {
+				return false, violation(RuleDoubleVote, "validator %d notarized two blocks in view %d", i, view)
 			}
 			return false, nil
 		}
-		s.notarize[view] = vote.Hash
+		s.notarize[view] = vote.hash
 	case consensus.Finalize:
 		if old, ok := s.finalize[view]; ok {
-			if old != vote.Hash {
-				return false, violation(rule, "validator %d finalized two blocks in view %d", i, view)
+			if old != vote.hash {
+				return false, violation(RuleDoubleVote, "validator %d finalized two blocks in view %d", i, view)
 			}
 			return false, nil
 		}
 		if low, ok := s.lowNull[group]; ok && low <= view {
-			return false, violation(rule, "validator %d finalized view %d after nullifying view %d of the term", i, view, low)
+			return false, violation(RuleDoubleVote, "validator %d finalized view %d after nullifying view %d of the term", i, view, low)
 		}
-		s.finalize[view] = vote.Hash
+		s.finalize[view] = vote.hash
 		s.topFin[group] = max(s.topFin[group], view)
 	case consensus.Nullify:
 		if s.nullify[view] {
 			return false, nil
 		}
 		if top := s.topFin[group]; top >= view {
-			return false, violation(rule, "validator %d nullified view %d after finalizing view %d of the term", i, view, top)
+			return false, violation(RuleDoubleVote, "validator %d nullified view %d after finalizing view %d of the term", i, view, top)
 		}
 		s.nullify[view] = true
 		if low, ok := s.lowNull[group]; !ok || view < low {
 			s.lowNull[group] = view
 		}
-	default:
-		return false, violation(rule, "validator %d signed the unknown kind %d", i, vote.Kind)
 	}
 	return true, nil
 }
 
-// justified checks that a NOTARIZE of a correct validator stands on certificates that can exist: at a term's
-// start a notarized parent and nullifications for every view skipped, within a term its own vote for the
-// parent or a notarization of it.
-func (v *Votes) justified(i int, vote *consensus.Vote) error {
-	b, ok := v.blocks[vote.Hash]
-	if !ok || b.view != vote.View {
-		return nil
+// notarizable is L1, and the theorem for the highest possible finalization at or below the view.
+func (v *Votes) notarizable(w *viewVotes, vote sentVote) error {
+	if w.notarized != (common.Hash{}) {
+		return violation(RuleNotarization, "two blocks of view %d can be notarized", vote.view)
 	}
-	const rule = "unjustified vote"
-	start := v.committee.group(b.view)*v.committee.Term + 1
-	switch {
-	case b.parentView <= v.forgotten:
-	case v.supported(b.parentView, b.parent):
-	case b.view == start:
-		return violation(rule, "validator %d notarized view %d on a block of view %d that nothing proves", i, b.view, b.parentView)
-	case v.signers[i].notarize[b.parentView] != b.parent:
-		return violation(rule, "validator %d notarized view %d on a block of view %d that it did not vote for and nothing proves", i, b.view, b.parentView)
+	w.notarized = vote.hash
+	v.notarized = insert(v.notarized, vote.view)
+	final := v.base
+	if at, found := slices.BinarySearch(v.finalized, vote.view); found {
+		final = link{view: vote.view, hash: w.finalized}
+	} else if at > 0 {
+		final = link{view: v.finalized[at-1], hash: v.views[v.finalized[at-1]].finalized}
 	}
-	if b.view != start {
-		if b.parentView != b.view-1 {
-			return violation(rule, "validator %d notarized view %d within a term on a block of view %d", i, b.view, b.parentView)
+	return v.tree.extends(vote.view, vote.hash, final)
+}
+
+// proven checks that the signer of a FINALIZE can have seen a notarization: the votes of all correct
+// validators in it are known, but perhaps its own, which a crash may have kept from leaving.
+func (v *Votes) proven(w *viewVotes, i int, vote sentVote) error {
+	if _, voted := v.signers[i].notarize[vote.view]; !voted && w.notarize[vote.hash] == v.need-1 {
+		if err := v.signed(i, sentVote{consensus.Notarize, vote.view, vote.hash}, nil); err != nil {
+			return err
 		}
-		return nil
 	}
-	for x := max(b.parentView, v.forgotten) + 1; x < b.view; x++ {
-		if !v.skipped(x) {
-			return violation(rule, "validator %d notarized view %d on view %d, and nothing covers view %d", i, b.view, b.parentView, x)
-		}
+	if seen := w.notarize[vote.hash]; seen < v.need {
+		return violation(RuleUnproven, "validator %d finalized a block of view %d that %d correct validators notarized, %d are needed", i, vote.view, seen, v.need)
 	}
 	return nil
 }
 
-// supported reports whether a block can be notarized, directly or because one that descends from it within
-// its term can.
-func (v *Votes) supported(view uint64, block common.Hash) bool {
-	if view == 0 {
-		return true
+// finalizable is L3 and the theorem for a new possible finalization.
+func (v *Votes) finalizable(w *viewVotes, vote sentVote) error {
+	w.finalized = vote.hash
+	v.finalized = insert(v.finalized, vote.view)
+	if err := v.exclusive(vote.view); err != nil {
+		return err
 	}
-	end := (v.committee.group(view) + 1) * v.committee.Term
-	for u := view; u <= end; u++ {
-		w := v.views[u]
-		if w == nil || w.notarized == (common.Hash{}) {
-			continue
-		}
-		at, atView := w.notarized, u
-		for atView > view {
-			b, ok := v.blocks[at]
-			if !ok || b.parentView >= atView {
-				break
-			}
-			at, atView = b.parent, b.parentView
-		}
-		if at == block {
-			return true
-		}
-	}
-	return false
-}
-
-// skipped reports whether a nullification that covers a view can exist.
-func (v *Votes) skipped(view uint64) bool {
-	for u := max(v.committee.group(view)*v.committee.Term, v.forgotten) + 1; u <= view; u++ {
-		if w := v.views[u]; w != nil && w.nullified {
-			return true
-		}
-	}
-	return v.committee.group(view)*v.committee.Term < v.forgotten // One that was forgotten may have.
-}
-
-// canNotarize is L1, and the theorem for the highest possible finalization at or below the view.
-func (v *Votes) canNotarize(w *viewVotes, vote *consensus.Vote) error {
-	if w.notarized != (common.Hash{}) {
-		return violation("two notarizations", "two blocks of view %d can be notarized", vote.View)
-	}
-	w.notarized = vote.Hash
-	v.notarized = append(v.notarized, vote.View)
-	top := uint64(0)
-	for _, u := range v.finalized {
-		if u <= vote.View && u > top {
-			top = u
-		}
-	}
-	if top == 0 {
-		return nil
-	}
-	return v.extends(vote.View, vote.Hash, top, v.views[top].finalized)
+	return v.everythingExtends(vote.view, vote.hash)
 }
 
 // exclusive is L3 for the term of a view: no possible finalization at or above a possible nullification.
@@ -280,7 +272,7 @@ func (v *Votes) exclusive(view uint64) error {
 			low = u
 		}
 		if low != 0 && w.finalized != (common.Hash{}) {
-			return violation("skipped final block", "view %d can be nullified and view %d of the same term can be final", low, u)
+			return violation(RuleSkipped, "view %d can be nullified and view %d of the same term can be final", low, u)
 		}
 	}
 	return nil
@@ -288,93 +280,32 @@ func (v *Votes) exclusive(view uint64) error {
 
 // everythingExtends is the theorem for a new possible finalization.
 func (v *Votes) everythingExtends(view uint64, hash common.Hash) error {
-	for _, u := range v.notarized {
-		if u >= view {
-			if err := v.extends(u, v.views[u].notarized, view, hash); err != nil {
-				return err
-			}
+	at, _ := slices.BinarySearch(v.notarized, view)
+	for _, u := range v.notarized[at:] {
+		if err := v.tree.extends(u, v.views[u].notarized, link{view: view, hash: hash}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// extends reports a block of view w that does not descend from the final block of a view below it. Blocks
-// that nobody has shown yet end the search without a verdict.
-func (v *Votes) extends(w uint64, block common.Hash, view uint64, final common.Hash) error {
-	at, atView := block, w
-	for atView > view {
-		b, ok := v.blocks[at]
-		if !ok {
-			return nil
-		}
-		if b.parentView >= atView {
-			return violation("fork", "the block of view %d can be notarized and names a parent in view %d", atView, b.parentView)
-		}
-		at, atView = b.parent, b.parentView
-	}
-	if at != final {
-		return violation("fork", "view %d can be final and the block of view %d can be notarized without extending it", view, w)
-	}
-	return nil
-}
-
-// Forget drops what lies at or below a view, which every validator must have left for good.
-func (v *Votes) Forget(view uint64) {
+// Final checks a block that a correct node delivered: a possible finalization is of it or of a descendant.
+func (v *Votes) Final(view uint64, hash common.Hash) error {
 	if view <= v.forgotten {
-		return
+		return nil
 	}
-	v.forgotten = view
-	group := v.committee.group(view + 1)
-	for u := range v.views {
-		if u <= view {
-			delete(v.views, u)
-		}
+	at, _ := slices.BinarySearch(v.finalized, view)
+	if at == len(v.finalized) {
+		return violation(RuleNeverFinal, "the block of view %d was delivered, and neither it nor one after it can be final", view)
 	}
-	for h, b := range v.blocks {
-		if b.view <= view {
-			delete(v.blocks, h)
-		}
+	top := v.finalized[at]
+	if err := v.tree.extends(top, v.views[top].finalized, link{view: view, hash: hash}); err != nil {
+		return violation(RuleNeverFinal, "the block of view %d was delivered, and the first one from there that can be final, of view %d, does not extend it", view, top)
 	}
-	for i := range v.signers {
-		v.signers[i].forget(view, group)
-	}
-	v.notarized, v.finalized = above(v.notarized, view), above(v.finalized, view)
+	return nil
 }
 
-func (s *signer) forget(view, group uint64) {
-	for u := range s.notarize {
-		if u <= view {
-			delete(s.notarize, u)
-		}
-	}
-	for u := range s.finalize {
-		if u <= view {
-			delete(s.finalize, u)
-		}
-	}
-	for u := range s.nullify {
-		if u <= view {
-			delete(s.nullify, u)
-		}
-	}
-	for g := range s.lowNull {
-		if g < group {
-			delete(s.lowNull, g)
-		}
-	}
-	for g := range s.topFin {
-		if g < group {
-			delete(s.topFin, g)
-		}
-	}
-}
-
-func above(views []uint64, view uint64) []uint64 {
-	kept := views[:0]
-	for _, u := range views {
-		if u > view {
-			kept = append(kept, u)
-		}
-	}
-	return kept
+func insert(views []uint64, view uint64) []uint64 {
+	at, _ := slices.BinarySearch(views, view)
+	return slices.Insert(views, at, view)
 }

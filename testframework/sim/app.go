@@ -278,7 +278,7 @@ func (a *app) executedGroup() {
 	a.queue = slices.Delete(a.queue, 0, a.executing)
 	a.executing = 0
 	w := a.n.w
-	w.chains.Acknowledged(a.n.index, uint64(len(a.store)))
+	w.judge(w.chains.Acknowledged(a.n.index, uint64(len(a.store))))
 	w.acknowledged(a.n)
 	for i := len(a.store) - 1; i >= 0 && i >= len(a.store)-maxBatch; i-- {
 		if a.store[i].Finalization != nil {

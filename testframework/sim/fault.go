@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
@@ -125,6 +126,7 @@ func (w *World) damage(n *node, f *Fault) {
 	if n.up || n.liar != nil {
 		return
 	}
+	w.wounded = true
 	switch f.Kind {
 	case Wipe:
 		n.app.store, n.rolledBack = nil, true
@@ -213,6 +215,9 @@ func (w *World) heal() {
 	w.unite()
 	for _, n := range w.nodes {
 		n.slow = 0
+		n.drift(0)
+		near := w.scenario.Timing.MaxDrift / 2
+		n.clock.offset = min(max(n.clock.offset, -near), near) // As far apart as clocks may be.
 		if n.paused > w.now {
 			n.paused = w.now
 			n.resume()
@@ -221,8 +226,29 @@ func (w *World) heal() {
 			n.disk.Mend()
 		}
 		w.diskFaulty[n.index] = false
+		if w.absent(n) {
+			n.crash(true, simdisk.LoseUnsynced)
+			continue
+		}
 		w.restart(n)
 	}
+}
+
+// absent reports that a validator stays away for the first half of the second phase: the others have to do
+// without. A network with a validator whose memory was lost needs everybody until that one votes again.
+func (w *World) absent(n *node) bool {
+	liars := 0
+	for _, liar := range w.law.Liar {
+		if liar {
+			liars++
+		}
+	}
+	spare := consensus.Faulty(w.scenario.Validators) - liars
+	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent, w.exec.law.Spare()) || !n.validator() || !n.correct() {
+		return false
+	}
+	w.away = append(w.away, n)
+	return true
 }
 
 // corruptJournal flips a bit of what the journal of a stopped node has synced. Where that is noticed the

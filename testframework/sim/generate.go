@@ -68,6 +68,9 @@ func Generate(seed uint64, o Options) *Scenario {
 	d.machines()
 	d.delta()
 	d.liars(o.Liars)
+	if spare := consensus.Faulty(d.s.Validators) - len(d.s.Liars); spare > 0 && d.chance(0.4) {
+		d.s.Absent = 1 + d.rng.IntN(spare)
+	}
 	d.groups = o.Faults
 	if len(d.groups) == 0 {
 		for _, g := range FaultGroups() {
@@ -145,7 +148,7 @@ func (d *draw) machines() {
 		d.s.Disk.Judge = d.within(10*time.Microsecond, 5*time.Millisecond)
 	}
 	d.s.Disk.Segment = 2 << (10 + d.rng.IntN(6))
-	if d.chance(0.1) {
+	if d.chance(0.2) {
 		d.s.Timing.MaxIdle = 0
 	}
 	d.s.Work.Rate = []float64{0.3, 1, 3, 3, 10}[d.rng.IntN(5)]

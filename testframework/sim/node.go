@@ -158,7 +158,7 @@ func (n *node) start() {
 		n.liar.begin()
 	}
 	for j := range w.nodes {
-		if w.nodes[j].peer != n.peer && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
+		if w.twins == nil && w.nodes[j].up && j != n.index && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
 		}
 	}
@@ -172,7 +172,7 @@ func (n *node) reopened(tip uint64) {
 		w.fail(err)
 	}
 	w.check(w.chains.Started(n.index, tip, true))
-	w.chains.Acknowledged(n.index, stored)
+	w.judge(w.chains.Acknowledged(n.index, stored))
 	n.rolledBack = false
 }
 

@@ -24,6 +24,9 @@ type Scenario struct {
 	Liars    []Liar
 	// Faulty, Healed and Idle are the lengths of the three phases. A phase of length 0 is left out.
 	Faulty, Healed, Idle time.Duration
+	// Absent is how many correct validators stay down for the first half of the second phase, when no
+	// disk has lost anything.
+	Absent int
 	// Faults in the order of their times, all within the first phase.
 	Faults []Fault
 	// Memory keeps logs in memory instead of in the production write-ahead log.

@@ -52,7 +52,7 @@ func (w *World) twin(first *node) {
 	second.signer = first.signer
 	w.check(second.format())
 	w.law.Liar[first.signer] = true
-	w.votes.Turned(first.signer)
+	w.judge(w.votes.Turned(first.signer))
 	d := &double{w: w, first: first, second: second, known: map[*node]map[ownVote]bool{first: {}, second: {}}, strange: map[*node]*strangeVote{}}
 	first.double, second.double = d, d
 	w.doubles = append(w.doubles, d)

@@ -32,6 +32,8 @@ type World struct {
 	stats     Stats
 	always    bool
 	muted     MessageKind
+	wounded   bool    // some disk lost what it had synced
+	away      []*node // stay down for a part of the second phase
 	rate      float64
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
@@ -283,6 +285,9 @@ func (w *World) promised(n *node, m consensus.Message) {
 		}
 		v = &m.LeaderVote
 	}
+	if n.correct() {
+		w.shown(m)
+	}
 	if v == nil || int(v.Signer) != n.signer || !n.correct() {
 		return
 	}
@@ -301,10 +306,10 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
+		w.kept(records)
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
-				v.Signer = uint16(n.signer)
-				w.judge(w.votes.Signed(&v))
+				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
 			}
 		}
 	}
@@ -383,6 +388,9 @@ func (w *World) submitted(tx uint64) bool { return tx < uint64(len(w.txs)) }
 func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	h := f.Block.Header.Height
 	w.audit.mix(h)
+	if n.liar == nil {
+		w.judge(w.votes.Final(f.Block.Header.View, f.Hash))
+	}
 	if w.meter != nil {
 		w.meter.final(w, f)
 	}

@@ -155,9 +155,10 @@ func TestFiles_Failures(t *testing.T) {
 	d.FailAt(ops+2, simdisk.Fault{Short: 1})
 	d.FailAt(ops+3, simdisk.Fault{Err: simdisk.ErrIO})
 	d.FailAt(ops+4, simdisk.Fault{Short: 1}) // means nothing to a sync
+	d.FailAt(ops+5, simdisk.Fault{Short: 2}) // is all that was to be written
 	f := open(t, d, false)
-	for i, want := range []int{0, 1, 2, 2} {
-		if i < 2 {
+	for i, want := range []int{0, 1, 2, 2, 2} {
+		if i < 2 || i == 4 {
 			f.WriteAt([]byte("ab"), 0)
 		} else {
 			f.Sync()
