@@ -128,7 +128,7 @@ func chaotic(t *testing.T, data []byte) {
 	}
 }
 
-func FuzzCore_Step(f *testing.F) {
+func FuzzCore_Step_lyingQuorum(f *testing.F) {
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 5))
 		data := make([]byte, 1500)

@@ -59,6 +59,7 @@ by names only count once; a sample draws without repetition.`,
 	cmd.Flags().IntVar(&o.Parts, "parts", o.Parts, "most groups that it is divided into")
 	cmd.Flags().Uint64Var(&o.Term, "term", o.Term, "T, the views in a leader's term")
 	cmd.Flags().Uint64Var(&o.Window, "window", o.Window, "W, how far votes run ahead")
+	cmd.Flags().BoolVar(&o.Late, "late", o.Late, "FINALIZE votes travel in the groups of the next view")
 	cmd.Flags().Uint64Var(&plan.Sample, "count", 20_000, "scenarios to draw")
 	cmd.Flags().Uint64Var(&plan.Seed, "seed", 1, "of the draw")
 	cmd.Flags().Bool("all", false, "run all scenarios, not a sample")

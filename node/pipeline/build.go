@@ -30,10 +30,11 @@ func (p *Pipeline) Build(req consensus.BuildRequest) (payload, data []byte, ok b
 		p.log.Debug("not building: the parent is not known yet", "height", req.Height)
 		return nil, nil, false
 	}
-	pl := ledger.Payload{Watermark: parentMark}
-	if c := p.certifier.newest(); c != nil && c.height > parentMark && c.height < req.Height {
-		pl.Watermark, pl.Cert = c.height, c.cert
+	var newest *ledger.ExecCert
+	if c := p.certifier.newest(); c != nil {
+		newest = c.cert
 	}
+	pl := ledger.EmptyPayload(req.Height, parentMark, newest)
 	var txs []*ledger.Transaction
 	if p.mayOrder(req.Height, pl.Watermark) {
 		txs = p.choose(req, pl.Cert)
@@ -51,9 +52,8 @@ func (p *Pipeline) Build(req consensus.BuildRequest) (payload, data []byte, ok b
 	return ledger.EncodePayload(&pl), ledger.EncodeData(raws), true
 }
 
-// mayOrder is the Dmax rule: ordering runs ahead of certified execution by a bounded distance.
 func (p *Pipeline) mayOrder(height, watermark uint64) bool {
-	return height-watermark <= p.genesis.Consensus.MaxOrderedAhead
+	return ledger.MayOrder(height, watermark, p.genesis.Consensus.MaxOrderedAhead)
 }
 
 // choose takes transactions from the pool that fit behind the ancestors of the new block.

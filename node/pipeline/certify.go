@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,12 +42,6 @@ type certified struct {
 	frame  []byte // FrameExecCert ‖ encoded
 }
 
-// Divergence says that a quorum executed a block to something else than this node did.
-type Divergence struct {
-	Height          uint64
-	Have, Certified ledger.ExecResult
-}
-
 // certifier signs what this node executed, collects what others sign and keeps the newest
 // certificate.
 type certifier struct {
@@ -65,15 +58,13 @@ type certifier struct {
 	// onCertified is called after best has moved, without a lock held.
 	onCertified func(height uint64)
 
-	best       atomic.Pointer[certified]
-	divergence atomic.Pointer[Divergence]
+	best atomic.Pointer[certified]
 
 	adopting sync.Mutex // one adoption at a time: the store expects one writer of certificates
 	mu       sync.Mutex
-	tally    *tally                      // guarded by mu
-	own      map[uint64]*ledger.ExecVote // guarded by mu; own votes above the certified height, within voteWindow
+	tally    *ledger.Tally               // guarded by mu
+	own      map[uint64]*ledger.ExecVote // guarded by mu; own votes above the certified height, within ledger.ExecWindow
 	answered map[int]time.Time           // guarded by mu; per peer, of which the roster bounds the number
-	tipTime  uint64                      // guarded by mu; time of the newest executed block, ms
 }
 
 func newCertifier(cfg *Config, committee *consensus.Committee) (*certifier, error) {
@@ -81,7 +72,7 @@ func newCertifier(cfg *Config, committee *consensus.Committee) (*certifier, erro
 		log: cfg.Logger, store: cfg.Store, network: cfg.Network, signer: cfg.Signer,
 		validators: committee.Addresses(), setHash: committee.Hash(), quorum: committee.Quorum(),
 		chainID: cfg.Genesis.ChainID, genesisHash: cfg.Ledger.GenesisHash,
-		tally: newTally(committee.Size(), committee.Quorum()), own: make(map[uint64]*ledger.ExecVote),
+		tally: ledger.NewTally(committee.Size(), committee.Quorum(), 0, 0), own: make(map[uint64]*ledger.ExecVote),
 		answered: make(map[int]time.Time),
 	}
 	if c.signer != nil {
@@ -121,8 +112,8 @@ func (c *certifier) result(epoch uint64, h *types.Header, timeMs uint64) ledger.
 // called before anything else, alone.
 func (c *certifier) restore(tip uint64) error {
 	floor := uint64(0)
-	if tip > voteWindow {
-		floor = tip - voteWindow
+	if tip > ledger.ExecWindow {
+		floor = tip - ledger.ExecWindow
 	}
 	var cert *ledger.ExecCert
 	if height, ok := c.store.ExecCertTip(); ok {
@@ -139,7 +130,7 @@ func (c *certifier) restore(tip uint64) error {
 	if err != nil {
 		return fmt.Errorf("reading header %d: %w", floor, err)
 	}
-	c.tally.tip, c.tipTime = floor, headerTimeMs(parent)
+	c.tally = ledger.NewTally(len(c.validators), c.quorum, floor, headerTimeMs(parent))
 	for h := floor + 1; h <= tip; h++ {
 		header, err := c.store.Header(h)
 		if err != nil {
@@ -157,20 +148,12 @@ func (c *certifier) restore(tip uint64) error {
 	return nil
 }
 
-// note records an own result and reports whether validators sign it. The caller holds mu, or is
-// alone.
-func (c *certifier) note(r ledger.ExecResult) bool {
-	checkpoint := ledger.IsCheckpoint(r.TimeMs, c.tipTime)
-	c.tipTime = r.TimeMs
-	if r.Height > voteWindow {
-		delete(c.own, r.Height-voteWindow)
+// note records an own result. The caller holds mu, or is alone.
+func (c *certifier) note(r ledger.ExecResult) {
+	c.tally.Executed(r)
+	if r.Height > ledger.ExecWindow {
+		delete(c.own, r.Height-ledger.ExecWindow)
 	}
-	if !checkpoint {
-		c.tally.executed(r.Height, nil)
-		return false
-	}
-	c.tally.executed(r.Height, &r)
-	return true
 }
 
 // executed takes the blocks of one synced batch: certificates in their payloads are learnt first,
@@ -199,7 +182,7 @@ func (c *certifier) executed(done []executed) error {
 // settle adopts held certificates whose heights are executed by now.
 func (c *certifier) settle() error {
 	c.mu.Lock()
-	cert := c.tally.due()
+	cert := c.tally.Due()
 	c.mu.Unlock()
 	if cert == nil {
 		return nil
@@ -209,18 +192,17 @@ func (c *certifier) settle() error {
 
 // sign makes and broadcasts this node's votes for its checkpoints that lack a certificate.
 func (c *certifier) sign() error {
-	if c.signer == nil || c.divergence.Load() != nil {
+	if c.signer == nil {
 		return nil
 	}
 	var votes []*ledger.ExecVote
 	c.mu.Lock()
-	for h, r := range c.tally.results {
-		if c.own[h] == nil && !c.tally.covered(h) {
+	for _, r := range c.tally.ToSign() {
+		if c.own[r.Height] == nil {
 			votes = append(votes, &ledger.ExecVote{ExecResult: r, Signer: c.self})
 		}
 	}
 	c.mu.Unlock()
-	slices.SortFunc(votes, func(a, b *ledger.ExecVote) int { return int(a.Height) - int(b.Height) })
 	for _, v := range votes {
 		v.Sig = c.signer.Sign(v.Digest(c.chainID, c.genesisHash))
 		c.mu.Lock()
@@ -237,7 +219,7 @@ func (c *certifier) sign() error {
 // count adds a verified vote and adopts the certificate that it may complete.
 func (c *certifier) count(v *ledger.ExecVote) error {
 	c.mu.Lock()
-	cert := c.tally.add(v)
+	cert := c.tally.Add(v)
 	c.mu.Unlock()
 	if cert == nil {
 		return nil
@@ -249,16 +231,11 @@ func (c *certifier) count(v *ledger.ExecVote) error {
 // published, or held until its height is executed. An error is one of the store.
 func (c *certifier) learn(cert *ledger.ExecCert) error {
 	c.mu.Lock()
-	if cert.Height <= c.tally.certified {
-		c.mu.Unlock()
-		return nil
-	}
-	if cert.Height > c.tally.tip {
-		c.tally.hold(cert)
-		c.mu.Unlock()
-		return nil
-	}
+	executed := c.tally.Learn(cert)
 	c.mu.Unlock()
+	if !executed {
+		return nil
+	}
 	if same, err := c.agrees(cert); err != nil || !same {
 		return err
 	}
@@ -277,7 +254,7 @@ func (c *certifier) adopt(cert *ledger.ExecCert) error {
 		return fmt.Errorf("storing the certificate of block %d: %w", cert.Height, err)
 	}
 	c.mu.Lock()
-	c.tally.certify(cert.Height)
+	c.tally.Certify(cert.Height)
 	for h := range c.own {
 		if h <= cert.Height {
 			delete(c.own, h)
@@ -289,18 +266,19 @@ func (c *certifier) adopt(cert *ledger.ExecCert) error {
 	return nil
 }
 
-// agrees compares a certificate with the executed block of its height. A difference quarantines
-// the node: one of the two executions is wrong, and a quorum says that it is this one.
+// agrees compares a certificate with the executed block of its height.
 func (c *certifier) agrees(cert *ledger.ExecCert) (bool, error) {
 	h, err := c.store.Header(cert.Height)
 	if err != nil {
 		return false, fmt.Errorf("reading header %d: %w", cert.Height, err)
 	}
-	if h.Hash() == cert.HeaderHash {
-		return true, nil
-	}
 	have := c.result(cert.Epoch, h, headerTimeMs(h))
-	if c.divergence.CompareAndSwap(nil, &Divergence{Height: cert.Height, Have: have, Certified: cert.ExecResult}) {
+	c.mu.Lock()
+	known := c.tally.Divergence()
+	same := c.tally.Agrees(cert, &have)
+	found := c.tally.Divergence()
+	c.mu.Unlock()
+	if found != known {
 		c.log.Error("this node executed a block differently than a quorum: it stops signing results; "+
 			"keep its data directory, report this, then start it again without state.ldb and index.ldb",
 			"height", cert.Height, "own_hash", have.HeaderHash, "certified_hash", cert.HeaderHash,
@@ -308,7 +286,14 @@ func (c *certifier) agrees(cert *ledger.ExecCert) (bool, error) {
 			"own_receipts_root", have.ReceiptsRoot, "certified_receipts_root", cert.ReceiptsRoot,
 			"own_time_ms", have.TimeMs, "certified_time_ms", cert.TimeMs)
 	}
-	return false, nil
+	return same, nil
+}
+
+// divergence is the first difference from a certificate, nil while there is none.
+func (c *certifier) divergence() *ledger.Divergence {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.Divergence()
 }
 
 func voteFrame(v *ledger.ExecVote) []byte {
@@ -340,7 +325,7 @@ func (c *certifier) receiveVote(from int, body []byte) error {
 		return err
 	}
 	c.mu.Lock()
-	wanted := c.tally.wants(v)
+	wanted := c.tally.Wants(v)
 	c.mu.Unlock()
 	if !wanted {
 		c.answer(from, v.Height)
@@ -358,7 +343,7 @@ func (c *certifier) receiveCert(body []byte) error {
 		return err
 	}
 	c.mu.Lock()
-	useful := !c.tally.covered(cert.Height) && cert.Height <= c.tally.tip+voteWindow
+	useful := c.tally.WantsCert(cert.Height)
 	c.mu.Unlock()
 	if !useful {
 		return nil
@@ -410,22 +395,15 @@ func (c *certifier) run(ctx context.Context) {
 func (c *certifier) repeats() [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var heights []uint64
-	for h := range c.tally.results {
-		heights = append(heights, h)
-	}
-	if len(heights) == 0 {
-		return nil
-	}
-	slices.Sort(heights)
 	if c.signer == nil {
-		return [][]byte{binary.BigEndian.AppendUint64([]byte{FrameExecCertRequest}, heights[0])}
+		lacking, ok := c.tally.Lacking()
+		if !ok {
+			return nil
+		}
+		return [][]byte{binary.BigEndian.AppendUint64([]byte{FrameExecCertRequest}, lacking)}
 	}
 	var frames [][]byte
-	if c.divergence.Load() != nil {
-		return nil
-	}
-	for _, h := range heights[max(0, len(heights)-repeatedVotes):] {
+	for _, h := range c.tally.ToRepeat() {
 		if v := c.own[h]; v != nil {
 			frames = append(frames, voteFrame(v))
 		}

@@ -78,27 +78,11 @@ func (d *demand) delivered(height, timeMs, parentMs uint64) {
 	signal(d.kick)
 }
 
-// tailSlot is the time from which a block would be the checkpoint that the delivered tip lacks, in
-// ms; 0 when the tip is a checkpoint itself or a proposal in flight already is that block.
-func tailSlot(tip, tipParent, proposedTo uint64) uint64 {
-	if tipParent == 0 || ledger.IsCheckpoint(tip, tipParent) {
-		return 0
-	}
-	if ledger.IsCheckpoint(proposedTo, tip) {
-		return 0
-	}
-	at := tip + 1
-	for !ledger.IsCheckpoint(at, tip) {
-		at++
-	}
-	return at
-}
-
 // tailWanted reports whether an empty block at timeMs is worth building.
 func (d *demand) tailWanted(timeMs uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	slot := tailSlot(d.tip, d.tipParent, 0)
+	slot := ledger.LateCheckpoint(d.tip, d.tipParent, 0)
 	return slot != 0 && timeMs >= slot
 }
 
@@ -179,5 +163,5 @@ func (d *demand) evaluate(now time.Time) (at uint64, recheck time.Time) {
 	if until.IsZero() {
 		proposedTo = 0 // whatever it was, it did not become final in time
 	}
-	return tailSlot(d.tip, d.tipParent, proposedTo), until
+	return ledger.LateCheckpoint(d.tip, d.tipParent, proposedTo), until
 }

@@ -5,8 +5,5 @@ func (p *Pipeline) VotesHeld() (others, own int) {
 	c := p.certifier
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, byHeight := range c.tally.votes {
-		others += len(byHeight)
-	}
-	return others, len(c.own)
+	return c.tally.Held(), len(c.own)
 }

@@ -36,23 +36,17 @@ func (p *Pipeline) Judge(req consensus.JudgeRequest) consensus.Verdict {
 	return consensus.Valid
 }
 
-// checkWatermark applies the rules that tie a block's watermark to its parent's and to its height.
+// checkWatermark applies the rules of the payload and verifies its certificate if it has one.
 func (p *Pipeline) checkWatermark(height, parentMark uint64, c *content) error {
 	pl := c.payload
-	switch {
-	case pl.Watermark < parentMark:
-		return fmt.Errorf("watermark %d is below the parent's %d", pl.Watermark, parentMark)
-	case pl.Watermark >= height:
-		return fmt.Errorf("watermark %d in a block of height %d", pl.Watermark, height)
-	case pl.Watermark == parentMark && pl.Cert != nil:
-		return fmt.Errorf("a certificate for the parent's watermark %d", pl.Watermark)
-	case pl.Watermark > parentMark:
-		if err := p.checkCert(pl.Cert); err != nil {
-			return fmt.Errorf("certificate of watermark %d: %w", pl.Watermark, err)
-		}
+	if err := pl.CheckWatermark(height, parentMark, p.genesis.Consensus.MaxOrderedAhead); err != nil {
+		return err
 	}
-	if len(pl.TxHashes) > 0 && !p.mayOrder(height, pl.Watermark) {
-		return fmt.Errorf("transactions %d blocks ahead of certified execution, at most %d", height-pl.Watermark, p.genesis.Consensus.MaxOrderedAhead)
+	if pl.Cert == nil {
+		return nil
+	}
+	if err := p.checkCert(pl.Cert); err != nil {
+		return fmt.Errorf("certificate of watermark %d: %w", pl.Watermark, err)
 	}
 	return nil
 }
@@ -60,9 +54,6 @@ func (p *Pipeline) checkWatermark(height, parentMark uint64, c *content) error {
 // checkCert verifies an ExecCert and remembers the last one that verified: consecutive proposals
 // and retries carry the same.
 func (p *Pipeline) checkCert(cert *ledger.ExecCert) error {
-	if cert == nil {
-		return errors.New("absent")
-	}
 	encoded := ledger.EncodeExecCert(cert)
 	if best := p.certifier.newest(); best != nil && bytes.Equal(best.frame[1:], encoded) {
 		return nil

@@ -124,7 +124,7 @@ func (p *Pipeline) Certified() *ledger.ExecCert {
 
 // Divergence is not nil when a quorum executed a block differently than this node: it signs no
 // results any more and must not be trusted with answers.
-func (p *Pipeline) Divergence() *Divergence { return p.certifier.divergence.Load() }
+func (p *Pipeline) Divergence() *ledger.Divergence { return p.certifier.divergence() }
 
 // Ordered is the highest block that consensus delivered.
 func (p *Pipeline) Ordered() uint64 {

@@ -16,7 +16,11 @@ const (
 	maxPhase  = 1000 * time.Hour
 	// maxDelay bounds every delay and timer.
 	maxDelay = time.Hour
-	maxRate  = 100_000.0 // transactions per second
+	// minTimer and minLatency make time pass: without them a network could decide blocks without end
+	// within one moment.
+	minTimer   = 100 * time.Microsecond
+	minLatency = 10 * time.Microsecond
+	maxRate    = 100_000.0 // transactions per second
 	// maxOperations bounds counts of blocks and of disk operations.
 	maxOperations = 1 << 20
 	// maxDriftPpm is a clock at half or one and a half times its speed.
@@ -62,26 +66,29 @@ func (s *Scenario) check() error {
 func (s *Scenario) checkTimes() error {
 	n := &s.Network
 	for _, t := range []struct {
-		name     string
-		is, most time.Duration
+		name            string
+		is, least, most time.Duration
 	}{
-		{"faulty", s.Faulty, maxPhase},
-		{"healed", s.Healed, maxPhase},
-		{"idle", s.Idle, maxPhase},
-		{"delta", s.Timing.Delta, maxDelay},
-		{"min-interval", s.Timing.MinInterval, maxDelay},
-		{"max-idle", s.Timing.MaxIdle, maxDelay},
-		{"max-drift", s.Timing.MaxDrift, maxDelay},
-		{"latency", n.MinLatency, maxDelay},
-		{"latency", n.MaxLatency, maxDelay},
-		{"jitter", n.Jitter, maxDelay},
-		{"sync", s.Disk.Sync, maxDelay},
-		{"execute", s.Disk.Execute, maxDelay},
-		{"judge", s.Disk.Judge, maxDelay},
+		{"faulty", s.Faulty, 0, maxPhase},
+		{"healed", s.Healed, 0, maxPhase},
+		{"idle", s.Idle, 0, maxPhase},
+		{"delta", s.Timing.Delta, minTimer, maxDelay},
+		{"min-interval", s.Timing.MinInterval, minTimer, maxDelay},
+		{"max-idle", s.Timing.MaxIdle, 0, maxDelay},
+		{"max-drift", s.Timing.MaxDrift, 0, maxDelay},
+		{"latency", n.MinLatency, minLatency, maxDelay},
+		{"latency", n.MaxLatency, minLatency, maxDelay},
+		{"jitter", n.Jitter, 0, maxDelay},
+		{"sync", s.Disk.Sync, 0, maxDelay},
+		{"execute", s.Disk.Execute, 0, maxDelay},
+		{"judge", s.Disk.Judge, 0, maxDelay},
 	} {
-		if t.is < 0 || t.is > t.most {
-			return fmt.Errorf("%s %v; want 0s to %v", t.name, t.is, t.most)
+		if t.is < t.least || t.is > t.most {
+			return fmt.Errorf("%s %v; want %v to %v", t.name, t.is, t.least, t.most)
 		}
+	}
+	if idle := s.Timing.MaxIdle; idle != 0 && idle < minTimer {
+		return fmt.Errorf("max-idle %v; want 0s for off, or at least %v", idle, minTimer)
 	}
 	if n.MinLatency > n.MaxLatency {
 		return fmt.Errorf("latency %v..%v; want the smaller one first", n.MinLatency, n.MaxLatency)

@@ -19,6 +19,9 @@
 // order: [Result.Hash] is a hash over all of them. [Record] logs them, as text, as a picture, and as the
 // report of a failing run.
 //
+// [Twins] are all scenarios of another kind: a liar is a second honest instance with the same key, and what
+// is said about each of the first views reaches one group of instances only.
+//
 // Signatures are keyed hashes of the production digests, and a table knows which were made: nobody can
 // forge one, and none costs 30 µs.
 //

@@ -146,7 +146,7 @@ func TestOptions_Flags(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	o = sim.Options{Nodes: []int{4, 16}, Duration: 90 * time.Second, Term: 3, Window: 2, Liars: 1, Faults: []string{"crash", "disk"}}
-	if got, want := o.Flags(7), "--seed 7 --nodes 4,16 --duration 1m30s --term 3 --window 2 --liars 1 --faults crash,disk"; got != want {
+	if got, want := o.Flags(7), "--seed 7 --nodes 4,16 --duration 1m30s --faults crash,disk --byzantine 1 --schedule 3,2"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

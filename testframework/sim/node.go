@@ -157,7 +157,7 @@ func (n *node) start() {
 		n.liar.begin()
 	}
 	for j := range w.nodes {
-		if w.nodes[j].peer != n.peer && w.nodes[j].up && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
+		if w.twins == nil && w.nodes[j].up && j != n.index && !w.link(n.index, j).cut && !w.link(j, n.index).cut {
 			w.connect(n.index, j)
 		}
 	}

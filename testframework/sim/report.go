@@ -31,14 +31,14 @@ func (o Options) Flags(seed uint64) string {
 	if o.Duration != base.Duration {
 		words = append(words, "--duration", brief(o.Duration))
 	}
-	if o.Term != 0 {
-		words = append(words, "--term", strconv.FormatUint(o.Term, 10), "--window", strconv.FormatUint(o.Window, 10))
-	}
-	if o.Liars != base.Liars {
-		words = append(words, "--liars", strconv.Itoa(o.Liars))
-	}
 	if len(o.Faults) > 0 {
 		words = append(words, "--faults", strings.Join(o.Faults, ","))
+	}
+	if o.Liars != base.Liars {
+		words = append(words, "--byzantine", strconv.Itoa(o.Liars))
+	}
+	if o.Term != 0 {
+		words = append(words, "--schedule", fmt.Sprintf("%d,%d", o.Term, o.Window))
 	}
 	return strings.Join(words, " ")
 }

@@ -212,8 +212,8 @@ func mends(a, b *Fault) bool {
 		return a.Node == b.Node && (b.Kind == Start || b.Kind >= Wipe && b.Kind <= Rollback)
 	case Partition, Bridge, Ring, OneWay:
 		return b.Kind == Heal
-	case Lossy:
-		return b.Kind == Lossy && b.Count < a.Count
+	case Lossy, Mute:
+		return b.Kind == a.Kind && b.Count < a.Count
 	case Step:
 		return b.Kind == Step && a.Node == b.Node && b.For == -a.For
 	case FailWrite, FailSync, Full, ShortWrite, PowerOff:
@@ -246,7 +246,7 @@ func (s *Scenario) fairness() fairness {
 				continue
 			}
 			switch f.Kind {
-			case Wipe, Forget, Corrupt, Rollback:
+			case Wipe, Forget, Corrupt, Rollback, Twin:
 				broken[node] = true
 			case Step:
 				off[node] += f.For

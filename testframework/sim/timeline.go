@@ -141,7 +141,7 @@ func (d *drawing) put(entries []Entry) {
 			messages = append(messages, e)
 		case EntryFault:
 			node := -1
-			if e.fault != nil && !slices.Contains([]FaultKind{Partition, Bridge, Ring, Heal, Lossy, Rate}, e.fault.Kind) {
+			if e.fault != nil && !slices.Contains([]FaultKind{Partition, Bridge, Ring, Heal, Lossy, Mute, Rate}, e.fault.Kind) {
 				node = e.fault.Node
 			}
 			d.Faults = append(d.Faults, moment{at, node, strings.TrimPrefix(e.String(), "fault: ")})
@@ -225,6 +225,11 @@ func bands(s *Scenario, end time.Duration) []band {
 			}
 		case Lossy:
 			b.Kind, b.To = "loss", until(i, func(g *Fault) bool { return g.Kind == Lossy })
+			if f.Count == 0 {
+				continue
+			}
+		case Mute:
+			b.Kind, b.To = "loss", until(i, func(g *Fault) bool { return g.Kind == Mute })
 			if f.Count == 0 {
 				continue
 			}

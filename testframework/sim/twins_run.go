@@ -196,13 +196,16 @@ func (t *twinRun) top() uint64 {
 	return top
 }
 
-// longest is the most that Δeff can be at an instance.
+// longest is the most that Δeff can be at an instance in the highest view: the others have timed out before.
 func (t *twinRun) longest() time.Duration {
-	final := t.w.nodes[0].final
-	for _, n := range t.w.nodes {
-		final = min(final, n.final)
+	top := t.top()
+	final := top
+	for i, n := range t.w.nodes {
+		if t.view[i] == top {
+			final = min(final, n.final)
+		}
 	}
-	terms := (t.top() - final) / t.w.scenario.Term
+	terms := (top - final) / t.w.scenario.Term
 	d := t.w.scenario.Timing.Delta
 	for k := uint64(2); k < min(terms+1, 6); k++ {
 		d += d / 2
@@ -441,6 +444,10 @@ func (t *twinRun) hidden(p *consensus.Proposal) *consensus.Proposal {
 // unmask is what an instance sends of what it got.
 func (t *twinRun) unmask(m consensus.Message) consensus.Message {
 	switch m := m.(type) {
+	case *consensus.Vote:
+		if m.View == 0 { // The leader's vote of a masked proposal, to a voter who had another one.
+			return &t.real[m.Hash].LeaderVote
+		}
 	case *consensus.Proposal:
 		if m == t.masked[m.Hash()] && m != nil {
 			return t.real[m.Hash()]
