@@ -258,13 +258,40 @@ func TestRejoin_waitsForAQuorum_thenForANewTerm(t *testing.T) {
 	}
 }
 
-func TestRejoin_atGenesis_isNoLoss(t *testing.T) {
+// A network of which q-1 others are at genesis cannot begin without the one that lost its log.
+func TestRejoin_atGenesis_whenNeeded_votesAfterAWhile(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
 	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
-	r.receive(0, &consensus.Status{View: 1})
-	r.receive(1, &consensus.Status{View: 1})
-	if s := r.core.Snapshot(); !s.Voting {
-		t.Errorf("q-1 others are at genesis, yet it does not vote: %+v", s)
+	say := func() {
+		r.receive(0, &consensus.Status{View: 1})
+		r.receive(1, &consensus.Status{View: 1})
+	}
+	say()
+	r.pass(4 * time.Second)
+	say()
+	if s := r.core.Snapshot(); s.Voting {
+		t.Fatal("votes before what it signed can have come back")
+	}
+	r.pass(time.Second)
+	say()
+	if s := r.core.Snapshot(); !s.Voting || s.VotesFrom != 1 {
+		t.Errorf("q-1 others are at genesis and wait, yet it does not vote: %+v", s)
+	}
+	// It signed this before it lost its log: no reason to suspect a second process.
+	r.receive(0, r.vote(consensus.Nullify, 1, common.Hash{}, 3))
+}
+
+// Being at genesis does not prove that nothing was lost: the others are in view 1 also when they have just
+// received what this validator signed there. Where they can begin without it, it stays away for a term.
+func TestRejoin_atGenesis_whenNotNeeded_waitsForANewTerm(t *testing.T) {
+	r := newRig(t, 4, 3, 4, 2)
+	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
+	for i := range 3 {
+		r.receive(i, &consensus.Status{View: 1})
+	}
+	// max(view)+T+2W+2 = 11 lies in the term 9-12.
+	if s := r.core.Snapshot(); s.Voting || s.VotesFrom != 13 {
+		t.Errorf("votes from %d, now %v; want 13", s.VotesFrom, s.Voting)
 	}
 }
 

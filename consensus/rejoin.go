@@ -22,14 +22,24 @@ func (c *Core) keepAbove(floor uint64) {
 	c.rejoin = rejoin{amnesia: true, from: max(c.rejoin.from, c.sched.Next(floor))}
 }
 
+// rejoinPatience is how long a network that cannot begin without a validator
+// waits for one that lost its log: until everybody who is there has said so, and
+// votes on their way have arrived or were sent again.
+const rejoinPatience = 10 * statusInterval
+
 // rejoinCheck looks at the statuses of the other validators, which all came
 // after this process started. With q of them, no honest one has been more than
 // W+1 views ahead of the highest stated view when the log was lost, so a term
 // that starts beyond a margin of T+2W+2 is new to everybody. A status counts
 // once certificates have led this replica to within W+1 of the view that it
 // states, which they do for every honest one: a liar that states a view of the
-// far future would keep this validator from voting for ever. While q-1 others
-// are still at genesis, nothing was lost.
+// far future would keep this validator from voting for ever.
+//
+// While only q-1 others can be heard, all at genesis, the network cannot begin
+// without this one, and it votes, with two precautions. What it signed in view 1
+// may still be on its way to the others, who would state view 2 if it had come:
+// it waits for rejoinPatience. And it goes on not to take a vote that it forgot
+// for one of another process with its key.
 func (c *Core) rejoinCheck() {
 	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 || mutant.On(mutant.WipedNeverRejoins) {
 		return
@@ -47,8 +57,10 @@ func (c *Core) rejoinCheck() {
 		}
 	}
 	switch q := c.cfg.Committee.Quorum(); {
-	case said >= q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
-		c.rejoin.amnesia = false
+	case said == q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
+		if c.now.Mono >= c.entered+rejoinPatience {
+			c.rejoin.from = 1
+		}
 	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
 		c.rejoin.from = c.sched.Next(top)
 	case said >= q:
