@@ -111,6 +111,58 @@ check: vet lint deadcode test ## What to run before a commit.
 ci: ## Everything that has to pass (.ci/run), on a fresh clone too.
 	.ci/run
 
+## Simulation, in virtual time (docs/testing.md); SIM overrides the binary
+
+SIM ?= .ci/out/tercet
+
+$(SIM): FORCE
+	@go build -ldflags "-X main.commit=$(COMMIT)" -o $@ ./cmd/tercet
+.PHONY: FORCE
+FORCE:
+
+.PHONY: sim
+sim: machine $(SIM) ## The gate of every change: 2,000 seeds of 2 minutes, no violation.
+	$(SIM) sim run --seeds 1..2000 --nodes 4,7 --duration 120s
+
+.PHONY: sim-twins
+sim-twins: machine $(SIM) ## Twins scenarios: samples of four protocols, 60,000 in all.
+	$(SIM) sim twins --count 15000
+	$(SIM) sim twins --count 15000 --term 2 --window 1 --views 5 --parts 3
+	$(SIM) sim twins --count 15000 --term 16 --window 4 --views 5 --parts 3
+	$(SIM) sim twins --count 15000 --validators 7 --twins 2 --term 3 --window 1
+
+.PHONY: sim-crashpoints
+sim-crashpoints: machine $(SIM) ## The power fails at each operation of a journal, in every way: all recover.
+	$(SIM) sim crashpoints
+
+.PHONY: sim-figures
+sim-figures: machine $(SIM) ## Blocks and finality in message delays, gaps, speed of the simulator.
+	$(SIM) sim figures
+
+.PHONY: determinism
+determinism: ## 1,000 seeds give the same events on 1 and 2 threads and in another build.
+	.ci/determinism 1000
+
+.PHONY: mutants
+mutants: ## Every seeded bug is found by the generic suite.
+	.ci/mutants
+
+.PHONY: sim-long
+sim-long: machine $(SIM) ## 30,000 seeds (1,000 simulated hours) and 1,000,000 Twins scenarios.
+	$(SIM) sim run --seeds 10001..40000 --nodes 4,7 --duration 120s
+	$(SIM) sim twins --count 400000 --term 2 --window 1 --views 5 --parts 3 --seed 7
+	$(SIM) sim twins --count 300000 --term 16 --window 4 --views 5 --parts 3 --seed 7
+	$(SIM) sim twins --count 300000 --validators 7 --twins 2 --term 3 --window 1 --seed 7
+
+.PHONY: sim-short
+sim-short: machine $(SIM) ## The short forms of all of the above.
+	$(SIM) sim run --seeds 1..150 --nodes 4,7 --duration 120s
+	$(SIM) sim twins --count 4000
+	$(SIM) sim twins --count 4000 --term 16 --window 4 --views 5 --parts 3
+	$(SIM) sim crashpoints --every 12
+	$(SIM) sim figures --repeats 1
+	DURATION=30s .ci/determinism 100
+
 ## Promises, each against four real processes at full length. Nothing else should
 ## run on the machine: the limits are times. TERCET_SCHEDULE=16,4 gives the networks
 ## terms of 16 views and a window of 4; without it they are as new ones are.

@@ -82,7 +82,7 @@ func TestNew_refuses(t *testing.T) {
 		}, []string{"genesis.json is damaged", "colour", "copy there"}},
 		{"another genesis", func(t *testing.T, home string) {
 			overwrite(t, config.GenesisPath(home), func(b []byte) []byte {
-				return []byte(strings.Replace(string(b), `"termLength": 1,`, `"termLength": 2,`, 1))
+				return []byte(strings.Replace(string(b), `"termLength": 16,`, `"termLength": 2,`, 1))
 			})
 		}, []string{"the databases in ", "not of the chain of ", "genesis.json", "put back"}},
 		{"another genesis and no databases", func(t *testing.T, home string) {
@@ -90,7 +90,7 @@ func TestNew_refuses(t *testing.T) {
 				must(t, os.RemoveAll(filepath.Join(config.DataDir(home), name+".ldb")))
 			}
 			overwrite(t, config.GenesisPath(home), func(b []byte) []byte {
-				return []byte(strings.Replace(string(b), `"termLength": 1,`, `"termLength": 2,`, 1))
+				return []byte(strings.Replace(string(b), `"termLength": 16,`, `"termLength": 2,`, 1))
 			})
 		}, []string{"the safety journal ", "not of the chain of ", "genesis.json", "put back"}},
 		{"a key outside the genesis", func(t *testing.T, home string) {
