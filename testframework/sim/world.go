@@ -87,7 +87,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
-		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
+		machines: machines{pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -283,11 +283,14 @@ func (w *World) promised(n *node, m consensus.Message) {
 	if n.correct() {
 		w.shown(m)
 	}
-	if v == nil || int(v.Signer) != n.signer || !n.correct() {
+	if v == nil || int(v.Signer) != n.signer {
+		return
+	}
+	n.topVote = max(n.topVote, v.View)
+	if !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	n.topVote = max(n.topVote, v.View)
 	w.judge(w.votes.Signed(v))
 }
 
