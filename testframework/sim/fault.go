@@ -68,6 +68,8 @@ func (w *World) inflict(f *Fault) {
 		w.each(f, func(n *node) { n.slow = w.now + f.For })
 	case Twin:
 		w.each(f, w.twin)
+	case Diverge:
+		w.each(f, w.diverge)
 	case Rate:
 		w.setRate(float64(f.Count) / 1000)
 	}

@@ -151,6 +151,7 @@ func (n *node) start() {
 	n.app.restart(tip.Height)
 	w.note(n, Entry{Kind: EntryUp, Height: tip.Height})
 	n.inbox = append(n.inbox[:0], consensus.Start{})
+	n.app.exec.begin()
 	n.demand()
 	n.iterate()
 	if n.liar != nil {
@@ -214,6 +215,11 @@ func (n *node) crash(kill bool, mode simdisk.Retention) {
 
 // receive takes a packet from a link.
 func (n *node) receive(from int, p *packet) {
+	if p.exec != nil {
+		n.app.exec.receive(from, p)
+		n.iterate()
+		return
+	}
 	if p.message == nil {
 		n.app.gossip(p.txs)
 		n.demand()
