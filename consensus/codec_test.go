@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -198,13 +199,29 @@ func TestDigest_bindsEverything(t *testing.T) {
 	}
 }
 
+// allocated counts the bytes that f allocates, which must not depend on what its input announces.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
 func FuzzDecodeMessage(f *testing.F) {
 	for _, m := range samples(f) {
 		f.Add(bytes.Clone(consensus.EncodeMessage(m)))
 	}
+	f.Add(append([]byte{6, 0xf9, 0x10, 0x03, 0xf9, 0x10, 0}, bytes.Repeat([]byte{0xc0}, 4096)...))                           // certificates without fields
+	f.Add(append([]byte{8, 0xf9, 0x10, 0x06, 0xc0, 0xf9, 0x10, 0}, append(bytes.Repeat([]byte{0xc0}, 4096), 0xc0, 0xc0)...)) // blocks without fields
 	r := newRig(f, 4, -1, 3, 1)
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		m, err := consensus.DecodeMessage(bytes.Clone(frame))
+		var m consensus.Message
+		var err error
+		owned := bytes.Clone(frame)
+		if n := allocated(func() { m, err = consensus.DecodeMessage(owned) }); n > 64<<10+32*uint64(len(frame)) {
+			t.Fatalf("decoding %d bytes allocates %d", len(frame), n)
+		}
 		if err != nil {
 			if !errors.Is(err, consensus.ErrInvalid) {
 				t.Fatalf("decoding fails with %v, want ErrInvalid", err)
