@@ -146,6 +146,9 @@ func (c *Core) recover(records []Record) error {
 		if r.Epoch != c.cfg.Epoch {
 			continue
 		}
+		if err := r.checkView(); err != nil {
+			return fmt.Errorf("log record %d: %w", i, err)
+		}
 		if r.Type == RecordFloor {
 			floor = max(floor, r.View)
 			continue
@@ -172,7 +175,7 @@ func (c *Core) recover(records []Record) error {
 				c.insert(-1, p.hash, &p.Block, p)
 			}
 		case RecordFinalize:
-			cert, err := r.notarizationOf()
+			cert, err := r.notarizationOf(c.cfg.Committee)
 			if err != nil {
 				return fmt.Errorf("log record %d: %w", i, err)
 			}

@@ -52,6 +52,14 @@ type Record struct {
 	Data        []byte
 }
 
+// checkView refuses a view that no vote can be for; arithmetic on it would overflow.
+func (r *Record) checkView() error {
+	if r.View > maxView || r.View == 0 && r.Type != RecordAmnesia {
+		return fmt.Errorf("%s of view %d", r.Type, r.View)
+	}
+	return nil
+}
+
 // proposalOf reads a [RecordNotarize].
 func (r *Record) proposalOf() (*Proposal, error) {
 	m, err := DecodeMessage(r.Data)
@@ -62,16 +70,23 @@ func (r *Record) proposalOf() (*Proposal, error) {
 	if !ok {
 		return nil, fmt.Errorf("record holds a %T, want a proposal", m)
 	}
+	if p.Block.Header.View != r.View {
+		return nil, fmt.Errorf("record of view %d holds a proposal of view %d", r.View, p.Block.Header.View)
+	}
 	return p, nil
 }
 
-// notarizationOf reads a [RecordFinalize].
-func (r *Record) notarizationOf() (*Cert, error) {
+// notarizationOf reads a [RecordFinalize]. The log vouches for the signatures, the shape is checked: what
+// follows indexes validators by it.
+func (r *Record) notarizationOf(committee *Committee) (*Cert, error) {
 	c := new(Cert)
 	if err := rlp.DecodeBytes(r.Data, c); err != nil {
 		return nil, err
 	}
-	if c.Kind != Notarize || c.View != r.View {
+	if err := c.wellFormed(committee); err != nil {
+		return nil, err
+	}
+	if c.Kind != Notarize || c.View != r.View || c.Epoch != r.Epoch {
 		return nil, fmt.Errorf("record of view %d holds a %s certificate of view %d", r.View, c.Kind, c.View)
 	}
 	return c, nil
