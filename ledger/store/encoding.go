@@ -88,9 +88,9 @@ func decodeReceipts(b []byte, header *types.Header, hashes []common.Hash) ([]*ty
 	if err := rlp.DecodeBytes(b, &s); err != nil {
 		return nil, nil, fmt.Errorf("receipts: %w", err)
 	}
-	drops := make([]ledger.Drop, len(s.Drops))
-	for i, d := range s.Drops {
-		drops[i] = ledger.Drop{Index: d.Index, Hash: d.Hash, Reason: ledger.DropReason(d.Reason)}
+	drops, err := restoreDrops(s.Drops, hashes)
+	if err != nil {
+		return nil, nil, err
 	}
 	executed := executedOf(hashes, drops)
 	if len(executed) != len(s.Receipts) {
@@ -100,10 +100,14 @@ func decodeReceipts(b []byte, header *types.Header, hashes []common.Hash) ([]*ty
 	receipts := make([]*types.Receipt, len(s.Receipts))
 	for i := range s.Receipts {
 		sr := &s.Receipts[i]
+		created := common.BytesToAddress(sr.Created)
+		if n := len(sr.Created); n != 0 && (n != common.AddressLength || created == common.Address{}) {
+			return nil, nil, fmt.Errorf("receipt %d of a contract at %x", i, sr.Created)
+		}
 		gas += sr.GasUsed
 		r := &types.Receipt{
 			Type: sr.Type, Status: sr.Status, CumulativeGasUsed: gas, GasUsed: sr.GasUsed,
-			TxHash: hashes[executed[i]], ContractAddress: common.BytesToAddress(sr.Created),
+			TxHash: hashes[executed[i]], ContractAddress: created,
 			EffectiveGasPrice: new(big.Int), BlockHash: blockHash, BlockNumber: new(big.Int).Set(header.Number),
 			TransactionIndex: uint(i), Logs: make([]*types.Log, len(sr.Logs)),
 		}
@@ -118,6 +122,21 @@ func decodeReceipts(b []byte, header *types.Header, hashes []common.Hash) ([]*ty
 		receipts[i] = r
 	}
 	return receipts, drops, nil
+}
+
+// restoreDrops holds drops against the ordered transactions: they are in their order, and each is one of them.
+func restoreDrops(stored []storedDrop, hashes []common.Hash) ([]ledger.Drop, error) {
+	drops := make([]ledger.Drop, len(stored))
+	for i, d := range stored {
+		drops[i] = ledger.Drop{Index: d.Index, Hash: d.Hash, Reason: ledger.DropReason(d.Reason)}
+		switch {
+		case i > 0 && d.Index <= stored[i-1].Index, int64(d.Index) >= int64(len(hashes)), hashes[d.Index] != d.Hash:
+			return nil, fmt.Errorf("drop %d of transaction %d, %s, which is not there", i, d.Index, d.Hash)
+		case !drops[i].Reason.Valid():
+			return nil, fmt.Errorf("drop %d for the unknown reason %d", i, d.Reason)
+		}
+	}
+	return drops, nil
 }
 
 // executedOf returns the payload indexes of the transactions that were not dropped.
@@ -171,7 +190,7 @@ func encodeStateValue(key, value []byte) []byte {
 
 func decodeStateValue(b []byte) (key, value []byte, err error) {
 	n, w := binary.Uvarint(b)
-	if w <= 0 || n > uint64(len(b)-w) {
+	if w <= 0 || n > uint64(len(b)-w) || w > 1 && n < 1<<(7*(w-1)) { // the last: not its shortest form
 		return nil, nil, fmt.Errorf("state value of %d bytes with a key of %d", len(b), n)
 	}
 	return b[w : w+int(n)], b[w+int(n):], nil
@@ -200,10 +219,14 @@ func decodePosition(b []byte) (p Position, err error) {
 	if len(b) != positionBytes {
 		return p, fmt.Errorf("position of %d bytes", len(b))
 	}
-	return Position{
+	p = Position{
 		Height: binary.BigEndian.Uint64(b), Index: binary.BigEndian.Uint32(b[8:]),
 		PayloadIndex: binary.BigEndian.Uint32(b[12:]), Dropped: ledger.DropReason(b[16]),
-	}, nil
+	}
+	if p.Dropped != 0 && !p.Dropped.Valid() {
+		return Position{}, fmt.Errorf("position dropped for the unknown reason %d", p.Dropped)
+	}
+	return p, nil
 }
 
 func mustEncode(v any) []byte {
