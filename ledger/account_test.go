@@ -92,8 +92,23 @@ func FuzzDecodeAccount(f *testing.F) {
 	f.Add(make([]byte, 40))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := ledger.DecodeAccount(data)
+		if err != nil && !errors.Is(err, ledger.ErrInvalid) {
+			t.Fatal(err)
+		}
 		if err == nil && !bytes.Equal(ledger.EncodeAccount(a), data) {
 			t.Fatalf("%x decodes and encodes to %x", data, ledger.EncodeAccount(a))
+		}
+	})
+}
+
+func FuzzParseAccountKey(f *testing.F) {
+	f.Add(ledger.AccountKey(common.Address{1}))
+	f.Add(ledger.StorageKey(common.Address{1}, common.Hash{2}))
+	f.Add(ledger.SystemKey("twenty bytes of name"))
+	f.Fuzz(func(t *testing.T, key []byte) {
+		a, ok := ledger.ParseAccountKey(key)
+		if ok != (len(key) == 21 && key[0] == 'a') || ok && !bytes.Equal(ledger.AccountKey(a), key) {
+			t.Fatalf("%x is the key of %s: %t", key, a, ok)
 		}
 	})
 }

@@ -253,3 +253,37 @@ func FuzzDecodeExecCert(f *testing.F) {
 		}
 	})
 }
+
+func FuzzDecodeExecVote(f *testing.F) {
+	keys, validators := testValidators(f, 4)
+	genuine := testResult(validators)
+	for i := range uint16(3) {
+		v := &ledger.ExecVote{ExecResult: genuine, Signer: i}
+		sig, err := crypto.Sign(v.Digest(ledger.TestnetChainID, genesisHash).Bytes(), keys[i])
+		if err != nil {
+			f.Fatal(err)
+		}
+		v.Sig = [65]byte(sig)
+		f.Add(ledger.EncodeExecVote(v))
+		v.Signer++
+		f.Add(ledger.EncodeExecVote(v))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := ledger.DecodeExecVote(b)
+		if err != nil {
+			if !errors.Is(err, ledger.ErrInvalid) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if !bytes.Equal(ledger.EncodeExecVote(v), b) {
+			t.Fatalf("%x is not canonical", b)
+		}
+		switch err := v.Verify(ledger.TestnetChainID, genesisHash, validators); {
+		case err == nil && v.ExecResult != genuine:
+			t.Fatalf("%x verifies for a result that nobody signed", b)
+		case err != nil && !errors.Is(err, ledger.ErrInvalid):
+			t.Fatal(err)
+		}
+	})
+}

@@ -231,9 +231,15 @@ func FuzzParseGenesis(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if err := g.Validate(); err != nil {
+			t.Fatalf("a genesis was read that is invalid: %v", err)
+		}
 		again, err := ledger.ParseGenesis(g.EncodeJSON())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !bytes.Equal(again.EncodeJSON(), g.EncodeJSON()) {
+			t.Fatalf("another file after a round trip:\n%s\n%s", g.EncodeJSON(), again.EncodeJSON())
 		}
 		if g.Commitment() != again.Commitment() {
 			t.Fatalf("another chain after a round trip:\n%s", g.EncodeJSON())
