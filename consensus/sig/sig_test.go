@@ -107,6 +107,25 @@ func TestParseKeyBytes_refuses(t *testing.T) {
 	}
 }
 
+func FuzzParseKeyBytes(f *testing.F) {
+	for _, s := range []string{one, last, last[:62] + "41", "00", strings.Repeat("0", 64)} {
+		f.Add(common.FromHex(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		k, err := sig.ParseKeyBytes(b)
+		if err != nil {
+			if !errors.Is(err, sig.ErrKey) {
+				t.Fatal(err)
+			}
+			return
+		}
+		s := k.Sign(common.Hash{1})
+		if who, err := (sig.Secp256k1{}).Recover(common.Hash{1}, &s); err != nil || who != k.Address() || !bytes.Equal(k.Secret(), b) {
+			t.Fatalf("%s signs as %s, %v", k, who, err)
+		}
+	})
+}
+
 func TestGenerateKey(t *testing.T) {
 	a, err := sig.GenerateKey()
 	if err != nil {
@@ -188,6 +207,9 @@ func FuzzSecp256k1_Recover(f *testing.F) {
 			t.Fatalf("%x recovers to %s", s, address)
 		}
 		if err != nil {
+			if !errors.Is(err, sig.ErrSignature) {
+				t.Fatal(err)
+			}
 			return
 		}
 		pub, err := crypto.SigToPub(digest[:], s[:])
