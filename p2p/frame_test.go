@@ -193,11 +193,16 @@ func FuzzDecoder(f *testing.F) {
 			stream, _ = p2p.AppendChunk(stream, p2p.Lane(lane%p2p.Lanes), full, 0)
 		}
 		stream = append(stream, tail...)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		d := p2p.NewDecoder(bytes.NewReader(stream))
 		var again []byte
 		for {
 			lane, frame, err := d.Next()
 			if err != nil {
+				if !errors.Is(err, p2p.ErrInvalid) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Fatalf("got %v, neither the reader's nor ErrInvalid", err)
+				}
 				break
 			}
 			if lane == p2p.Keepalive {
@@ -208,6 +213,10 @@ func FuzzDecoder(f *testing.F) {
 				t.Fatalf("the decoder returned a frame that cannot be sent: %v", err)
 			}
 			again = encode(again, lane, frame)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 256<<10+16*uint64(len(stream)) {
+			t.Fatalf("%d bytes allocated for %d received", n, len(stream))
 		}
 		if len(again) > len(stream) {
 			t.Fatalf("%d bytes read from a stream of %d", len(again), len(stream))

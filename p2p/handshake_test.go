@@ -92,8 +92,15 @@ func FuzzReadHandshake(f *testing.F) {
 	f.Add(p2p.EncodeHandshake(ours))
 	f.Add([]byte("\x00\x04\xc3\x61\x01\x61"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := p2p.ReadHandshake(bytes.NewReader(b))
+		r := bytes.NewReader(b)
+		h, err := p2p.ReadHandshake(r)
+		if read := len(b) - r.Len(); read > 2+1<<10 {
+			t.Errorf("%d bytes read", read)
+		}
 		if err != nil {
+			if !errors.Is(err, p2p.ErrInvalid) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("got %v, neither the reader's nor ErrInvalid", err)
+			}
 			return
 		}
 		if again := p2p.EncodeHandshake(h); !bytes.Equal(again, b[:len(again)]) {
