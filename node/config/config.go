@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Config is one node's checked configuration. It is immutable after [Load].
@@ -242,7 +243,15 @@ func oneOf(key, value string, known ...string) error {
 // cannot run. Its text is one line that says what to do.
 type Error struct{ err error }
 
-func (e *Error) Error() string { return e.err.Error() }
+func (e *Error) Error() string {
+	// What a file says is quoted in it, line breaks and terminal codes included.
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, e.err.Error())
+}
 
 // Unwrap returns what [Errorf] was given.
 func (e *Error) Unwrap() error { return e.err }

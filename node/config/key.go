@@ -2,11 +2,13 @@ package config
 
 import (
 	"bytes"
+	"crypto/aes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,11 +97,65 @@ func LoadValidatorKey(home, passwordFile string) (*sig.Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkKeystore(raw); err != nil {
+		return nil, Errorf("%s: %w: restore the file from a backup", path, err)
+	}
 	key, err := keystore.DecryptKey(raw, password)
 	if err != nil {
 		return nil, Errorf("opening %s with the password in %s: %w: put the password of this key there, or restore the key from its backup", path, passwordFile, err)
 	}
+	if file.Address != "" && common.HexToAddress(file.Address) != key.Address {
+		return nil, Errorf("%s: the key belongs to %s, not to the address %s beside it: restore the file from a backup", path, key.Address.Hex(), file.Address)
+	}
 	return sig.ParseKeyBytes(crypto.FromECDSA(key.PrivateKey))
+}
+
+// maxKeystoreWork bounds what opening a keystore takes: eight times what the one takes that this package
+// writes, which is 256 MiB (128·n·r bytes) for a second.
+const maxKeystoreWork = 8 * keystore.StandardScryptN * 8
+
+// checkKeystore finds what go-ethereum takes for granted in a v3 keystore, and would panic over.
+func checkKeystore(raw []byte) error {
+	var file struct {
+		Version int                 `json:"version"`
+		Crypto  keystore.CryptoJSON `json:"crypto"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil || file.Version != 3 {
+		return errors.New("the keystore is not of version 3")
+	}
+	texts := []string{"salt"}
+	type limits struct {
+		name        string
+		least, most float64
+	}
+	length := limits{"dklen", 32, 64}
+	numbers := []limits{length, {"n", 2, maxKeystoreWork}, {"r", 1, 64}, {"p", 1, 64}}
+	if file.Crypto.KDF == "pbkdf2" {
+		texts, numbers = []string{"salt", "prf"}, []limits{length, {"c", 1, maxKeystoreWork}}
+	}
+	params := file.Crypto.KDFParams
+	for _, name := range texts {
+		if _, ok := params[name].(string); !ok {
+			return fmt.Errorf("kdfparams.%s of the keystore is not a string", name)
+		}
+	}
+	work := 1.0
+	for _, want := range numbers {
+		n, ok := params[want.name].(float64)
+		if !ok || n < want.least || n > want.most || n != math.Trunc(n) {
+			return fmt.Errorf("kdfparams.%s of the keystore is not a number from %.0f to %.0f", want.name, want.least, want.most)
+		}
+		if want != length {
+			work *= n
+		}
+	}
+	if work > maxKeystoreWork {
+		return errors.New("the keystore asks for more work to open it than programs make it")
+	}
+	if iv, err := hex.DecodeString(file.Crypto.CipherParams.IV); err != nil || len(iv) != aes.BlockSize {
+		return errors.New("cipherparams.iv of the keystore is not 16 bytes of hex")
+	}
+	return nil
 }
 
 // ValidatorIdentity reads the address of the validator key without opening it, and
