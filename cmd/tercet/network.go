@@ -87,13 +87,26 @@ func readNetwork(dir string) (*network, error) {
 		return nil, fmt.Errorf("reading the network: %w", err)
 	}
 	n := &network{dir: dir}
-	if err := json.Unmarshal(raw, n); err != nil || len(n.Nodes) == 0 {
+	if err := json.Unmarshal(raw, n); err != nil || len(n.Nodes) == 0 || !n.named() {
 		return nil, coded(exitStorage, fmt.Errorf("%s is damaged: stop its nodes by hand and start over in another --dir", networkPath(dir)))
 	}
 	for i := range n.Nodes { // a directory that was moved or copied takes its nodes along
 		n.Nodes[i].Home = filepath.Join(dir, n.Nodes[i].Name)
 	}
 	return n, nil
+}
+
+// named reports whether each node has a name of its own that can be its directory below the network's: commands
+// delete what is in it.
+func (n *network) named() bool {
+	seen := map[string]bool{}
+	for _, node := range n.Nodes {
+		if !filepath.IsLocal(node.Name) || node.Name == "." || filepath.Base(node.Name) != node.Name || printable(node.Name) != node.Name || seen[node.Name] {
+			return false
+		}
+		seen[node.Name] = true
+	}
+	return true
 }
 
 // save replaces network.json in one step.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -110,7 +111,7 @@ view, leader and peers. With --json it prints the answer as the node gave it.`,
 func printFields(w io.Writer, raw json.RawMessage) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		_, err := fmt.Fprintln(w, string(raw))
+		_, err := fmt.Fprintln(w, printable(string(raw)))
 		return err
 	}
 	for dec.More() {
@@ -122,11 +123,21 @@ func printFields(w io.Writer, raw json.RawMessage) error {
 		if err := dec.Decode(&value); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "%-18v %s\n", name, plain(value)); err != nil {
+		if _, err := fmt.Fprintln(w, printable(fmt.Sprintf("%-18v %s", name, plain(value)))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printable replaces what would end a line or drive the terminal: whoever answers at an address chooses the text.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // plain writes 0x-quantities in decimal and strings without quotes.
