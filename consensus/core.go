@@ -478,7 +478,7 @@ type Snapshot struct {
 	// while that is unknown.
 	Voting    bool
 	VotesFrom uint64
-	// Awaits are those whose statuses are missing while VotesFrom is unknown.
+	// Awaits are those whose statuses do not count yet while VotesFrom is unknown.
 	Awaits []Awaited
 	// Highest is the final height that at least one honest validator has
 	// stated, or the own one if that is higher.
