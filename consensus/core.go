@@ -312,8 +312,8 @@ func (c *Core) demand(at uint64) {
 
 // overdue reports that a notarized block has waited for its finality for longer
 // than that takes in good times. Nobody's demand speaks for it: its transactions
-// are in a block already, so applications with nothing else to order decline. A
-// block on top of it makes it final.
+// are in a block already, so applications with nothing else to order decline. One
+// block on top of it makes it final; more would only be in its way.
 func (c *Core) overdue() bool {
 	if c.topNotar <= c.fin.View || mutant.On(mutant.FinalizeNeverRepeated) {
 		return false
