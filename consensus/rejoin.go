@@ -38,11 +38,13 @@ func (c *Core) rejoinCheck() {
 	said, top := 0, c.view
 	for i := range c.cfg.Committee.Size() {
 		p := &c.peers[i]
-		if i == c.self || !p.status || p.observer || p.view > c.view+c.cfg.Window+1 {
+		if i == c.self || !p.status || p.observer {
 			continue
 		}
-		said++
-		top = max(top, p.view)
+		if c.provenAt(p) {
+			said++
+			top = max(top, p.view)
+		}
 	}
 	switch q := c.cfg.Committee.Quorum(); {
 	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
@@ -52,15 +54,22 @@ func (c *Core) rejoinCheck() {
 	}
 }
 
+// provenAt reports that certificates have led this replica to where a peer says
+// that it is.
+func (c *Core) provenAt(p *peerState) bool { return p.view <= c.view+c.cfg.Window+1 }
+
 // Awaited is a validator whose status the way back of another one waits for.
 type Awaited struct {
 	Validator int
 	// Observes is set when it has told where it is, but follows itself: its
 	// status does not count.
 	Observes bool
+	// Unproven is set when it says that it is in a view to which no certificate
+	// leads yet.
+	Unproven bool
 }
 
-// awaited lists the validators that have not said where they are while a
+// awaited lists the validators whose statuses do not count yet while a
 // validator that lost its log needs to hear q others; nil otherwise.
 func (c *Core) awaited() []Awaited {
 	if c.self < 0 || !c.rejoin.amnesia || c.rejoin.from != 0 {
@@ -68,8 +77,8 @@ func (c *Core) awaited() []Awaited {
 	}
 	var list []Awaited
 	for i := range c.cfg.Committee.Size() {
-		if p := &c.peers[i]; i != c.self && (!p.status || p.observer) {
-			list = append(list, Awaited{i, p.status})
+		if p := &c.peers[i]; i != c.self && (!p.status || p.observer || !c.provenAt(p)) {
+			list = append(list, Awaited{Validator: i, Observes: p.status && p.observer, Unproven: p.status && !p.observer})
 		}
 	}
 	return list

@@ -21,8 +21,8 @@ import (
 //	loss 0.01                     duplicate 0.05                reorder 0.3         bandwidth 100000
 //	sync 1ms                      execute 1ms                   judge 1ms
 //	rate 3                        always                        memory              wire
-//	faulty 80s                    healed 25s                    idle 5s             absent 1
 //	max-ahead 16
+//	faulty 80s                    healed 25s                    idle 5s             absent 1
 //	liar 2 equivocate late
 //	at 3.2s crash 1 keep-prefix   at 4s start 1                 at 5s kill all
 //	at 6s pause 0 for 300ms       at 7s wipe 1                  at 8s rollback 1 by 20

@@ -88,7 +88,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
-		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
+		machines: machines{pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -288,11 +288,14 @@ func (w *World) promised(n *node, m consensus.Message) {
 	if n.correct() {
 		w.shown(m)
 	}
-	if v == nil || int(v.Signer) != n.signer || !n.correct() {
+	if v == nil || int(v.Signer) != n.signer {
+		return
+	}
+	n.topVote = max(n.topVote, v.View)
+	if !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	n.topVote = max(n.topVote, v.View)
 	w.judge(w.votes.Signed(v))
 }
 
@@ -455,15 +458,14 @@ func (w *World) latestClock() uint64 {
 }
 
 func (w *World) violate(rule, format string, args ...any) {
-	w.fail(&invariant.Violation{Rule: rule, Text: fmt.Sprintf(format, args...)})
+	w.fail(&invariant.ViolationError{Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
 // fail keeps the first violation.
 func (w *World) fail(err error) {
 	if w.err == nil {
-		var v *invariant.Violation
-		if !errors.As(err, &v) {
-			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
+		if _, ok := errors.AsType[*invariant.ViolationError](err); !ok {
+			err = &invariant.ViolationError{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
 	}
