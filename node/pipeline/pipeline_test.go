@@ -258,7 +258,8 @@ func TestPipeline_quarantine(t *testing.T) {
 }
 
 // TestPipeline_quarantine_stillWantsBlocks has a node follow a chain whose certificates it contradicts: it
-// asks for a block when a transaction comes, although it is far ahead of every certificate of its own.
+// asks for a block when a transaction comes, although it is far ahead of every certificate of its own, and it
+// is in quarantine again after a restart.
 func TestPipeline_quarantine_stillWantsBlocks(t *testing.T) {
 	w := newWorld(t, 4)
 	n := start(t, w, 0, t.TempDir(), newBoard(), testlog.New(t, testlog.Require("executed a block differently than a quorum")))
@@ -289,5 +290,8 @@ func TestPipeline_quarantine_stillWantsBlocks(t *testing.T) {
 		case <-timeout:
 			t.Fatal("the transaction asks for no block")
 		}
+	}
+	if again := n.restart(testlog.New(t, testlog.Require("executed a block differently than a quorum"))); again.pipeline.Divergence() == nil {
+		t.Error("a restart ends the quarantine")
 	}
 }
