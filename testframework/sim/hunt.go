@@ -108,6 +108,10 @@ const crashStride = 5
 // crash tries power failures.
 func (h *Hunt) crash(f *Found) error {
 	report, err := CrashOptions{Every: crashStride}.Run()
+	if rule := ruleOf(err); rule != "" { // already without a power failure
+		f.By, f.Rule, f.Text = "the story of the crash points", rule, err.Error()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
