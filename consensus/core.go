@@ -312,8 +312,8 @@ func (c *Core) demand(at uint64) {
 
 // overdue reports that a notarized block has waited for its finality for longer
 // than that takes in good times. Nobody's demand speaks for it: its transactions
-// are in a block already, so applications with nothing else to order decline. A
-// block on top of it makes it final.
+// are in a block already, so applications with nothing else to order decline. One
+// block on top of it makes it final; more would only be in its way.
 func (c *Core) overdue() bool {
 	if c.topNotar <= c.fin.View || mutant.On(mutant.FinalizeNeverRepeated) {
 		return false
@@ -478,7 +478,7 @@ type Snapshot struct {
 	// while that is unknown.
 	Voting    bool
 	VotesFrom uint64
-	// Awaits are those whose statuses are missing while VotesFrom is unknown.
+	// Awaits are those whose statuses do not count yet while VotesFrom is unknown.
 	Awaits []Awaited
 	// Highest is the final height that at least one honest validator has
 	// stated, or the own one if that is higher.

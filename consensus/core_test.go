@@ -534,3 +534,35 @@ func TestCore_answers_fitTheirLane(t *testing.T) {
 		t.Errorf("%d certificates in all answers", total)
 	}
 }
+
+// A notarized block that waits for its finality asks for one block on top of it,
+// not for as many as the window holds.
+func TestCore_whenABlockIsOverdue_oneMoreIsForced(t *testing.T) {
+	r := newRig(t, 4, 0, 16, 4)
+	r.cfg.Timing.MaxIdle = 0
+	r.restart(nil)
+	r.build = true
+	r.step(consensus.Demand{AtUnixMs: 1})
+	r.step(consensus.Demand{})
+	proposed := func() []*consensus.Proposal {
+		var list []*consensus.Proposal
+		for _, s := range r.sent {
+			if p, ok := s.Message.(*consensus.Proposal); ok && s.To == consensus.Everyone {
+				list = append(list, p)
+			}
+		}
+		return list
+	}
+	for _, signer := range []int{1, 2} {
+		r.receive(signer, r.vote(consensus.Notarize, 1, proposed()[0].Hash(), signer))
+	}
+	r.pass(2 * r.cfg.Timing.Delta)
+	if got := len(proposed()); got != 1 {
+		t.Fatalf("%d proposals after 2Δ, want 1", got)
+	}
+	r.pass(3 * r.cfg.Timing.Delta / 2)
+	list := proposed()
+	if len(list) != 2 || list[1].Block.Header.ParentHash != list[0].Hash() {
+		t.Fatalf("%d proposals after 3.5Δ, want a second one on the first", len(list))
+	}
+}

@@ -123,7 +123,7 @@ func (c *Core) paced(v uint64) (force, ok bool) {
 		}
 		c.wake(c.entered + idle)
 	}
-	if c.overdue() {
+	if v == c.view && c.overdue() {
 		return true, true
 	}
 	if !c.wanted() {

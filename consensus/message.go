@@ -114,8 +114,9 @@ func (*Evidence) tag() byte      { return tagEvidence }
 const (
 	maxNullifications = 256
 	maxCertsPerAnswer = 64
-	maxBlocksPerRange = 512
 	maxProposals      = 32
+	// MaxBlocksPerRange is the most blocks that a [BlockResponse] has, and the most headers behind them.
+	MaxBlocksPerRange = 512
 )
 
 // EncodeMessage returns tag(1) ‖ RLP(fields in order). The result of encoding
@@ -157,7 +158,7 @@ func DecodeMessage(frame []byte) (Message, error) {
 			return nil, invalidf("%d certificates in one answer", len(m.Certs))
 		}
 	case *BlockResponse:
-		if len(m.Proposals) > maxProposals || len(m.Blocks) > maxBlocksPerRange || len(m.Headers) > maxBlocksPerRange {
+		if len(m.Proposals) > maxProposals || len(m.Blocks) > MaxBlocksPerRange || len(m.Headers) > MaxBlocksPerRange {
 			return nil, invalidf("answer with %d proposals, %d blocks, %d headers", len(m.Proposals), len(m.Blocks), len(m.Headers))
 		}
 		for _, p := range m.Proposals {

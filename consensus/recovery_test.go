@@ -3,6 +3,7 @@ package consensus_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -258,13 +259,39 @@ func TestRejoin_waitsForAQuorum_thenForANewTerm(t *testing.T) {
 	}
 }
 
-func TestRejoin_atGenesis_isNoLoss(t *testing.T) {
+// Its own NULLIFY may be why the others are still in view 1.
+func TestRejoin_atGenesis_isNoException(t *testing.T) {
 	r := newRig(t, 4, 3, 1, 0)
 	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
 	r.receive(0, &consensus.Status{View: 1})
 	r.receive(1, &consensus.Status{View: 1})
-	if s := r.core.Snapshot(); !s.Voting {
-		t.Errorf("q-1 others are at genesis, yet it does not vote: %+v", s)
+	if s := r.core.Snapshot(); s.Voting || s.VotesFrom != 0 {
+		t.Errorf("it heard two others, which are no quorum: %+v", s)
+	}
+	r.receive(2, &consensus.Status{View: 1})
+	if s := r.core.Snapshot(); s.Voting || s.VotesFrom <= 1+3 {
+		t.Errorf("it may have voted in the first views: %+v", s)
+	}
+}
+
+// Those at genesis may have been cut off. One that says it has left genesis is
+// believed in that, long before its certificates arrive.
+func TestRejoin_whenOneHasLeftGenesis_isALoss(t *testing.T) {
+	r := newRig(t, 4, 3, 4, 1)
+	r.restart([]consensus.Record{{Type: consensus.RecordAmnesia}})
+	r.receive(0, &consensus.Status{View: 20, FinHeight: 15, FinView: 18, FinHash: common.Hash{5}})
+	r.receive(1, &consensus.Status{View: 1})
+	r.receive(2, &consensus.Status{View: 1})
+	s := r.core.Snapshot()
+	if s.Voting || s.VotesFrom != 0 {
+		t.Errorf("it votes, from %d, though another one is in view 20", s.VotesFrom)
+	}
+	if want := []consensus.Awaited{{Validator: 0, Unproven: true}}; !slices.Equal(s.Awaits, want) {
+		t.Errorf("waits for %+v, want %+v", s.Awaits, want)
+	}
+	r.receive(0, r.block(1, nil, nil))
+	if len(r.log) != 1 {
+		t.Errorf("signed %+v", r.log[1:])
 	}
 }
 

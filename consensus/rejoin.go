@@ -28,27 +28,25 @@ func (c *Core) keepAbove(floor uint64) {
 // that starts beyond a margin of T+2W+2 is new to everybody. A status counts
 // once certificates have led this replica to within W+1 of the view that it
 // states, which they do for every honest one: a liar that states a view of the
-// far future would keep this validator from voting for ever. While q-1 others
-// are still at genesis, nothing was lost.
+// far future would keep this validator from voting for ever. A network that is
+// still at genesis is no exception: this validator may have voted in its first
+// views, and those may be all the votes that there are.
 func (c *Core) rejoinCheck() {
 	if !c.rejoin.amnesia || c.rejoin.from != 0 || c.self < 0 || mutant.On(mutant.WipedNeverRejoins) {
 		return
 	}
-	said, fresh, top := 0, 0, c.view
+	said, top := 0, c.view
 	for i := range c.cfg.Committee.Size() {
 		p := &c.peers[i]
-		if i == c.self || !p.status || p.observer || p.view > c.view+c.cfg.Window+1 {
+		if i == c.self || !p.status || p.observer {
 			continue
 		}
-		said++
-		top = max(top, p.view)
-		if p.finHeight == 0 && p.view <= 1 {
-			fresh++
+		if c.provenAt(p) {
+			said++
+			top = max(top, p.view)
 		}
 	}
 	switch q := c.cfg.Committee.Quorum(); {
-	case said >= q-1 && fresh == said && c.fin.Height == 0 && c.view <= 1:
-		c.rejoin.amnesia = false
 	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
 		c.rejoin.from = c.sched.Next(top)
 	case said >= q:
@@ -56,15 +54,22 @@ func (c *Core) rejoinCheck() {
 	}
 }
 
+// provenAt reports that certificates have led this replica to where a peer says
+// that it is.
+func (c *Core) provenAt(p *peerState) bool { return p.view <= c.view+c.cfg.Window+1 }
+
 // Awaited is a validator whose status the way back of another one waits for.
 type Awaited struct {
 	Validator int
 	// Observes is set when it has told where it is, but follows itself: its
 	// status does not count.
 	Observes bool
+	// Unproven is set when it says that it is in a view to which no certificate
+	// leads yet.
+	Unproven bool
 }
 
-// awaited lists the validators that have not said where they are while a
+// awaited lists the validators whose statuses do not count yet while a
 // validator that lost its log needs to hear q others; nil otherwise.
 func (c *Core) awaited() []Awaited {
 	if c.self < 0 || !c.rejoin.amnesia || c.rejoin.from != 0 {
@@ -72,8 +77,8 @@ func (c *Core) awaited() []Awaited {
 	}
 	var list []Awaited
 	for i := range c.cfg.Committee.Size() {
-		if p := &c.peers[i]; i != c.self && (!p.status || p.observer) {
-			list = append(list, Awaited{i, p.status})
+		if p := &c.peers[i]; i != c.self && (!p.status || p.observer || !c.provenAt(p)) {
+			list = append(list, Awaited{Validator: i, Observes: p.status && p.observer, Unproven: p.status && !p.observer})
 		}
 	}
 	return list

@@ -221,7 +221,7 @@ func (c *Core) onCertRequest(from int, r *CertRequest) {
 func (c *Core) onBlockRequest(from int, r *BlockRequest) {
 	if r.Hash == noHash {
 		if r.From > 0 && r.From <= c.fin.Height && c.draw(from, c.cfg.MaxBlockBytes) {
-			c.out.Serve = append(c.out.Serve, RangeRequest{Peer: from, From: r.From, Count: min(r.Count, maxBlocksPerRange)})
+			c.out.Serve = append(c.out.Serve, RangeRequest{Peer: from, From: r.From, Count: min(r.Count, MaxBlocksPerRange)})
 		}
 		return
 	}

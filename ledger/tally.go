@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/tercet-chain/tercet/internal/mutant"
 )
 
 const (
@@ -124,7 +126,7 @@ func (t *Tally) Add(v *ExecVote) *ExecCert {
 	var equal []*ExecVote
 	// NewExecCert puts them in order.
 	for _, other := range byHeight {
-		if other.ExecResult == v.ExecResult {
+		if other.ExecResult == v.ExecResult || mutant.On(mutant.CertificateOfMixedResults) {
 			equal = append(equal, other)
 		}
 	}
@@ -193,7 +195,9 @@ func (t *Tally) Agrees(c *ExecCert, own *ExecResult) bool {
 func (t *Tally) Divergence() *Divergence { return t.divergence }
 
 // Quarantined reports whether this node must not sign results: it would add to what a quorum contradicts.
-func (t *Tally) Quarantined() bool { return t.divergence != nil }
+func (t *Tally) Quarantined() bool {
+	return t.divergence != nil && !mutant.On(mutant.NoQuarantine)
+}
 
 // Certify moves the certified height up and forgets what it covers.
 func (t *Tally) Certify(height uint64) {

@@ -1,9 +1,12 @@
 package ledger
 
+import "github.com/tercet-chain/tercet/internal/mutant"
+
 // MayOrder is the Dmax rule: ordering runs ahead of certified execution by a bounded number of blocks.
 // Beyond it blocks have no transactions.
 func MayOrder(height, watermark, maxOrderedAhead uint64) bool {
-	return height-watermark <= maxOrderedAhead // a watermark above the height wraps around and may not
+	// A watermark above the height wraps around and may not.
+	return height-watermark <= maxOrderedAhead || mutant.On(mutant.OrdersPastDmax)
 }
 
 // EmptyPayload begins the payload of a block at height: its watermark is that of the newest certificate
@@ -21,7 +24,7 @@ func EmptyPayload(height, parentMark uint64, newest *ExecCert) Payload {
 // The certificate's signatures are not checked, see [ExecCert.Verify].
 func (p *Payload) CheckWatermark(height, parentMark, maxOrderedAhead uint64) error {
 	switch {
-	case p.Watermark < parentMark:
+	case p.Watermark < parentMark && !mutant.On(mutant.WatermarkGoesBack):
 		return invalidf("watermark %d is below the parent's %d", p.Watermark, parentMark)
 	case p.Watermark >= height:
 		return invalidf("watermark %d in a block of height %d", p.Watermark, height)

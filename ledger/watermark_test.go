@@ -50,8 +50,12 @@ func TestEmptyPayload_takesTheNewestThatFits(t *testing.T) {
 		newest *ledger.ExecCert
 		want   uint64
 	}{
-		{"none", nil, 10}, {"lower", certOf(9), 10}, {"the same", certOf(10), 10},
-		{"newer", certOf(12), 12}, {"of the parent", certOf(19), 19}, {"of the height itself", certOf(20), 10},
+		{"none", nil, 10},
+		{"lower", certOf(9), 10},
+		{"the same", certOf(10), 10},
+		{"newer", certOf(12), 12},
+		{"of the parent", certOf(19), 19},
+		{"of the height itself", certOf(20), 10},
 	} {
 		p := ledger.EmptyPayload(20, 10, tt.newest)
 		if p.Watermark != tt.want || (p.Cert != nil) != (tt.want != 10) {

@@ -130,8 +130,11 @@ func (n *Node) follows(s *consensus.Snapshot) string {
 	var names []string
 	for _, a := range s.Awaits {
 		name := n.roster.names[a.Validator]
-		if a.Observes {
+		switch {
+		case a.Observes:
 			name += " (which follows itself)"
+		case a.Unproven:
+			name += " (which is ahead of what this node has certificates for, or lies)"
 		}
 		names = append(names, name)
 	}

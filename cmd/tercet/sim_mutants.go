@@ -69,6 +69,15 @@ func runMutants(cmd *cobra.Command, list []mutant.Mutant, f *simFlags, seeds uin
 	var results []mutantResult
 	missed := 0
 	hunt := sim.Hunt{Seeds: seeds, Jobs: f.jobs}
+	progress("without a seeded bug first")
+	control, err := hunt.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if control.By != "" {
+		return fmt.Errorf("without a seeded bug %s finds: %s", control.By, control.Text)
+	}
+	progress("without a seeded bug nothing is found: %d seeds, %d Twins scenarios, %.1f s", control.Seeds, control.Twins, control.Took.Seconds())
 	for i, m := range list {
 		mutant.Select(m)
 		found, err := hunt.Run(ctx)

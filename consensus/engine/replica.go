@@ -135,8 +135,9 @@ func Stale(m consensus.Message, finalView uint64) (view uint64, stale bool) {
 const maxServeBytes = 4 << 20
 
 // RangeAnswer reads a range that ends at a block with its own finalization, or
-// continues it with headers up to one. It returns nil when there is nothing
-// to prove a range with. Blocks is [Application.Blocks].
+// continues it with headers up to one, as many as a message may have: however
+// many blocks the range has, the finalization behind them can be far. It
+// returns nil when there is nothing to prove a range with. Blocks is [Application.Blocks].
 func RangeAnswer(blocks func(from uint64, count, maxBytes int) []consensus.FinalBlock, req consensus.RangeRequest) *consensus.BlockResponse {
 	stored := blocks(req.From, int(req.Count), maxServeBytes)
 	r := new(consensus.BlockResponse)
@@ -150,8 +151,8 @@ func RangeAnswer(blocks func(from uint64, count, maxBytes int) []consensus.Final
 		r.Blocks = append(r.Blocks, stored[i].Block)
 	}
 	next := req.From + uint64(len(stored))
-	for r.Finalization == nil && len(r.Headers) < int(req.Count) && len(stored) > 0 {
-		more := blocks(next, int(req.Count)-len(r.Headers), maxServeBytes)
+	for r.Finalization == nil && len(r.Headers) < consensus.MaxBlocksPerRange && len(stored) > 0 {
+		more := blocks(next, min(int(req.Count), consensus.MaxBlocksPerRange-len(r.Headers)), maxServeBytes)
 		if len(more) == 0 {
 			return nil
 		}

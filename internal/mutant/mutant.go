@@ -72,6 +72,8 @@ const (
 	PacemakerUncapped
 	IdleNeverExpires
 	WipedNeverRejoins
+	NoQuarantine
+	OrdersPastDmax
 
 	// What else can go wrong.
 
@@ -99,6 +101,8 @@ const (
 	EvidenceAcrossTerms
 	RangeSourceNeverChanges
 	FetchWithoutRetry
+	CertificateOfMixedResults
+	WatermarkGoesBack
 )
 
 type entry struct{ name, origin, wrong string }
@@ -138,6 +142,8 @@ var table = [...]entry{
 	PacemakerUncapped:            {"pacemaker-uncapped", "incident 20", "timeouts grow with every term that commits nothing"},
 	IdleNeverExpires:             {"idle-never-expires", "incident 21", "a view that is entered without demand has no timer, and later demand arms none"},
 	WipedNeverRejoins:            {"wiped-never-rejoins", "incident 22", "a validator without its log waits for ever"},
+	NoQuarantine:                 {"no-quarantine", "incident 18", "a node goes on signing results after a certificate has contradicted one"},
+	OrdersPastDmax:               {"orders-past-dmax", "incident 18", "transactions are ordered however far certified execution is behind"},
 
 	AmnesiaIgnored:          {"amnesia-ignored", "", "a validator that lost its log votes at once"},
 	RejoinWithoutMargin:     {"rejoin-without-margin", "", "a validator that lost its log votes from the term after the highest stated view on"},
@@ -163,6 +169,9 @@ var table = [...]entry{
 	EvidenceAcrossTerms:     {"evidence-across-terms", "", "a NULLIFY and a FINALIZE in a later term are evidence"},
 	RangeSourceNeverChanges: {"range-source-never-changes", "", "a peer that answers no request for a range is asked for ever"},
 	FetchWithoutRetry:       {"fetch-without-retry", "", "a block whose answer was lost is not asked for again"},
+
+	CertificateOfMixedResults: {"certificate-of-mixed-results", "", "votes for different results of a block make one certificate"},
+	WatermarkGoesBack:         {"watermark-goes-back", "", "the watermark of a block may be below its parent's"},
 }
 
 // All lists every mutant, in the order of their constants.

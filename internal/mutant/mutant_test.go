@@ -68,8 +68,7 @@ func TestSelect_turnsOneOn(t *testing.T) {
 	}
 }
 
-// Each incident with a number has a mutant, but for the divergent executor, whose
-// place is not in consensus.
+// Each incident with a number has a mutant.
 func TestMutant_incidents(t *testing.T) {
 	var missing []int
 	for n := 1; n <= 22; n++ {
@@ -77,8 +76,8 @@ func TestMutant_incidents(t *testing.T) {
 			missing = append(missing, n)
 		}
 	}
-	if !slices.Equal(missing, []int{18}) {
-		t.Errorf("no mutant for the incidents %v, want 18 only", missing)
+	if len(missing) > 0 {
+		t.Errorf("no mutant for the incidents %v", missing)
 	}
 	if testing.Verbose() { // .ci/incidents reads this.
 		for _, m := range mutant.All() {

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/ledger"
 )
 
 // app is what a node orders for: a pool of transactions, a rule for valid blocks, an executor, and a block
 // store of which a crash may take what was not synced.
 //
-//	payload  be64(transaction)*                     the header commits to it
+//	payload  mark ‖ be64(transaction)*               the header commits to it, see payload.go
 //	data     be64(transaction) ‖ ^be64(transaction)  for each, beside it
 type app struct {
 	n *node
 	// store is what the disk holds.
 	store []consensus.FinalBlock
+	exec  executor
 
 	// Of the process.
 	queue     []consensus.FinalBlock // delivered, not executed
@@ -28,6 +30,7 @@ type app struct {
 	told      uint64                   // the latest demand
 	acked     int                      // of store, what clients were told
 	gossiping bool
+	tail      tail
 }
 
 // maxBlockTxs keeps blocks small, as a byte limit does.
@@ -39,6 +42,8 @@ func (a *app) restart(height uint64) {
 	a.pool, a.told, a.gossiping = nil, 0, false
 	a.known, a.spoken = map[uint64]bool{}, map[uint64]time.Duration{}
 	a.acked = len(a.store)
+	a.tail = a.tailAt(height)
+	a.exec.restart()
 }
 
 // crash ends the process; keep says that the group at work had reached the disk.
@@ -131,6 +136,15 @@ func (a *app) repeat() {
 // build chooses a payload.
 func (a *app) build(req *consensus.BuildRequest) consensus.Built {
 	b := consensus.Built{View: req.View, ParentHash: req.ParentHash, OK: true}
+	w := a.n.w
+	mark, known := a.markOf(req.Height-1, req.ParentHash, req.Ancestors)
+	if !known {
+		b.OK = false
+		return b
+	}
+	pl := ledger.EmptyPayload(req.Height, mark, a.exec.newest)
+	b.Payload = appendMark(nil, pl.Watermark, w.exec.number(w, pl.Cert))
+	mayOrder := ledger.MayOrder(req.Height, pl.Watermark, w.exec.maxAhead)
 	taken := map[uint64]bool{}
 	for _, block := range req.Ancestors {
 		for _, tx := range transactions(block.Payload) {
@@ -139,17 +153,17 @@ func (a *app) build(req *consensus.BuildRequest) consensus.Built {
 	}
 	count := 0
 	for _, tx := range a.pool {
-		if !taken[tx] && count < maxBlockTxs && !a.censored(tx) {
+		if mayOrder && !taken[tx] && count < maxBlockTxs && !a.censored(tx) {
 			b.Payload = binary.BigEndian.AppendUint64(b.Payload, tx)
 			b.Data = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b.Data, tx), ^tx)
 			count++
 		}
 	}
-	if count == 0 && !req.Force && !a.n.w.scenario.Work.Always {
+	if count == 0 && !req.Force && !w.scenario.Work.Always && !a.tail.wanted(req.TimeMs) {
 		b.OK = false
 		return b
 	}
-	a.speakFor(b.Payload)
+	a.speakFor(b.Payload, req.TimeMs)
 	return b
 }
 
@@ -158,39 +172,38 @@ func (a *app) censored(tx uint64) bool { return a.n.liar != nil && a.n.liar.cens
 // judge is the rule for valid payloads.
 func (a *app) judge(j *consensus.JudgeRequest) consensus.Verdict {
 	p, d := j.Block.Payload, j.Block.Data
-	if len(p)%8 != 0 || len(p) > 8*maxBlockTxs {
+	w := a.n.w
+	txs := transactions(p)
+	pl, ok := w.exec.payload(p)
+	if !ok || len(txs) > maxBlockTxs {
 		return consensus.Invalid
 	}
-	if len(d) != 2*len(p) {
+	if len(d) != 16*len(txs) {
 		return consensus.Missing
 	}
-	txs := transactions(p)
+	mark, known := a.markOf(j.Block.Header.Height-1, j.Block.Header.ParentHash, parentOf(j))
+	if !known {
+		return consensus.Missing
+	}
+	if pl.CheckWatermark(j.Block.Header.Height, mark, w.exec.maxAhead) != nil || !w.exec.proven(&pl) {
+		return consensus.Invalid
+	}
 	for i, tx := range txs {
 		if tx != binary.BigEndian.Uint64(d[16*i:]) || ^tx != binary.BigEndian.Uint64(d[16*i+8:]) {
 			return consensus.Missing
 		}
-		if !a.n.w.submitted(tx) || slices.Contains(txs[:i], tx) {
+		if !w.submitted(tx) || slices.Contains(txs[:i], tx) {
 			return consensus.Invalid
 		}
 	}
-	a.speakFor(p)
+	a.speakFor(p, j.Block.Header.TimeMs)
 	return consensus.Valid
 }
 
-func transactions(payload []byte) []uint64 {
-	txs := make([]uint64, len(payload)/8)
-	for i := range txs {
-		txs[i] = binary.BigEndian.Uint64(payload[8*i:])
-	}
-	return txs
-}
-
-// speakFor notes that a proposal has transactions: they ask for no block for 2Δ.
-func (a *app) speakFor(payload []byte) {
-	if len(payload) == 0 {
-		return
-	}
+// speakFor notes a proposal: for 2Δ its transactions ask for no other block, nor does what it certifies.
+func (a *app) speakFor(payload []byte, timeMs uint64) {
 	until := a.n.w.now + 2*a.n.w.scenario.Timing.Delta
+	a.tail.proposed(timeMs, until)
 	for _, tx := range transactions(payload) {
 		a.spoken[tx] = until
 	}
@@ -203,11 +216,16 @@ func (a *app) wants() (at uint64, changed bool) {
 	if a.n.w.always {
 		want = 1
 	}
-	for _, tx := range a.pool {
-		if a.spoken[tx] <= a.n.w.now {
-			want = 1
-			break
+	if want == 0 && ledger.MayOrder(a.delivered+1, max(a.tail.mark, a.exec.tally.Certified()), a.n.w.exec.maxAhead) {
+		for _, tx := range a.pool {
+			if a.spoken[tx] <= a.n.w.now {
+				want = 1
+				break
+			}
 		}
+	}
+	if want == 0 {
+		want = a.tail.late(a.n.w.now)
 	}
 	if want == a.told {
 		return 0, false
@@ -236,6 +254,7 @@ func (a *app) deliver(blocks []consensus.FinalBlock) {
 			}
 		}
 		a.delivered = h
+		a.tail.deliver(&f.Block.Header, f.Block.Payload)
 		if h > uint64(len(a.store)) {
 			a.queue = append(a.queue, *f)
 		}
@@ -254,6 +273,7 @@ func (a *app) execute() {
 
 // executedGroup ends a group: it is executed, synced and shown.
 func (a *app) executedGroup() {
+	before := len(a.store)
 	a.commit(a.queue[:a.executing])
 	a.queue = slices.Delete(a.queue, 0, a.executing)
 	a.executing = 0
@@ -266,8 +286,12 @@ func (a *app) executedGroup() {
 			break
 		}
 	}
+	a.exec.executed(before)
 	a.execute()
 	a.n.iterate()
 }
 
-func (a *app) commit(blocks []consensus.FinalBlock) { a.store = append(a.store, blocks...) }
+func (a *app) commit(blocks []consensus.FinalBlock) {
+	a.store = append(a.store, blocks...)
+	a.exec.commit(blocks)
+}

@@ -26,6 +26,8 @@ const (
 	// maxDriftPpm is a clock at half or one and a half times its speed.
 	maxDriftPpm            = 500_000
 	minSegment, maxSegment = 1 << 10, 1 << 24 // bytes
+	// maxMaxAhead is the highest Dmax that a genesis may have.
+	maxMaxAhead = 200
 	// minBandwidth lets a block of the largest size pass within a minute.
 	minBandwidth = 1000
 )
@@ -43,6 +45,9 @@ func (s *Scenario) check() error {
 	}
 	if s.Work.Rate < 0 || s.Work.Rate > maxRate || math.IsNaN(s.Work.Rate) {
 		return fmt.Errorf("a rate of %v transactions per second; want 0 to %v", s.Work.Rate, maxRate)
+	}
+	if s.MaxAhead > maxMaxAhead {
+		return fmt.Errorf("max-ahead %d; want 0 for the default or 1 to %d", s.MaxAhead, maxMaxAhead)
 	}
 	if size := s.Disk.Segment; size != 0 && (size < minSegment || size > maxSegment) {
 		return fmt.Errorf("segments of %d bytes; want 0 for the default or %d to %d", size, minSegment, maxSegment)

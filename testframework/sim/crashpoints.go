@@ -88,7 +88,7 @@ func crashScenario(term uint64) (*Scenario, error) {
 		Seed: 1, Validators: 4, Term: term, Window: window, Timing: timing,
 		Network: Network{MinLatency: time.Millisecond, MaxLatency: 3 * time.Millisecond},
 		// Stores that lag, so that a journal pruned by what is in memory shows.
-		Disk:   Disk{Sync: 500 * time.Microsecond, Execute: 60 * time.Millisecond},
+		Disk:   Disk{Sync: 500 * time.Microsecond, Execute: 60 * time.Millisecond, Segment: 4096},
 		Faulty: crashStory + 5*crashDowntime, Healed: 4 * time.Second,
 		Faults: []Fault{
 			{Kind: Rate, Count: 80_000},
@@ -135,7 +135,7 @@ func (p CrashPoint) run() (*crashRun, *Result, error) {
 		return nil, nil, err
 	}
 	c := &crashRun{w: w, point: p}
-	w.machines = machines{segmentBytes: 4096, pruneViews: 5, hasty: true, rebooted: c.rebooted, broke: c.broke}
+	w.machines = machines{pruneViews: 5, hasty: true, rebooted: c.rebooted, broke: c.broke}
 	r := new(Result)
 	w.guard(func() { c.tell(r) })
 	w.finish(r)

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/tercet-chain/tercet/testframework/sim"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
@@ -75,5 +76,25 @@ func TestCrashPoint_Run_again(t *testing.T) {
 	}
 	if _, err := (sim.CrashPoint{Term: 16, Op: 1 << 20}).Run(); err == nil {
 		t.Error("an operation that does not exist gave no error")
+	}
+}
+
+// TestForget_inTheFirstView takes the journal of a leader that has just proposed the first block, while the
+// others are still in view 1: that they are at genesis does not mean that it has signed nothing.
+func TestForget_inTheFirstView(t *testing.T) {
+	for _, shape := range [][2]uint64{{1, 0}, {16, 4}} {
+		for ms := range time.Duration(12) {
+			s := plain(4, shape[0], shape[1])
+			s.Seed, s.Work.Always, s.Faulty, s.Healed, s.Idle = uint64(ms), true, 10*time.Second, 10*time.Second, 0
+			at := ms * 10 * time.Millisecond
+			s.Faults = []sim.Fault{
+				{At: at, Kind: sim.Kill, Node: 0},
+				{At: at + time.Millisecond, Kind: sim.Forget, Node: 0},
+				{At: at + 2*time.Millisecond, Kind: sim.Start, Node: 0},
+			}
+			if r, err := sim.Run(s); err != nil || r.Err != nil {
+				t.Errorf("T=%d, journal lost at %v: %v, %v", shape[0], at, err, r.Err)
+			}
+		}
 	}
 }

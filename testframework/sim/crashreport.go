@@ -51,10 +51,10 @@ func CrashPoints(progress func(done, total int)) (*CrashReport, error) {
 	return CrashOptions{Progress: progress}.Run()
 }
 
-// Chances of what is kept: for one machine and for all at once.
+// Chances of what is kept: for one machine and for all at once. The runs with a second failure draw others.
 const (
-	crashChancesOne = 3
-	crashChancesAll = 2
+	crashChancesOne = 2
+	crashChancesAll = 1
 	crashRecovery   = 6 // operations of the recovery of a journal, at most
 )
 
@@ -123,9 +123,9 @@ func crashesAt(term uint64, op int, name string) []CrashPoint {
 			points = append(points, p)
 		}
 		// Each mode at another operation of the recovery, so that neighbours together see all of them.
-		p.Chance, p.Again = 0, 1+(op+m)%crashRecovery
+		p.Chance, p.Again = 2, 1+(op+m)%crashRecovery
 		points = append(points, p)
-		p.All, p.Again = false, 1+(op+m+crashRecovery/2)%crashRecovery
+		p.Chance, p.All, p.Again = 3, false, 1+(op+m+crashRecovery/2)%crashRecovery
 		points = append(points, p)
 	}
 	return points

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
@@ -67,6 +68,8 @@ func (w *World) inflict(f *Fault) {
 		w.each(f, func(n *node) { n.slow = w.now + f.For })
 	case Twin:
 		w.each(f, w.twin)
+	case Diverge:
+		w.each(f, w.diverge)
 	case Rate:
 		w.setRate(float64(f.Count) / 1000)
 	}
@@ -234,7 +237,14 @@ func (w *World) heal() {
 // absent reports that a validator stays away for the first half of the second phase: the others have to do
 // without. A network with a validator whose memory was lost needs everybody until that one votes again.
 func (w *World) absent(n *node) bool {
-	if w.wounded || len(w.away) == w.scenario.Absent || !n.validator() || !n.correct() {
+	liars := 0
+	for _, liar := range w.law.Liar {
+		if liar {
+			liars++
+		}
+	}
+	spare := consensus.Faulty(w.scenario.Validators) - liars
+	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent) || !n.validator() || !n.correct() {
 		return false
 	}
 	w.away = append(w.away, n)

@@ -39,11 +39,12 @@ const (
 	groupClock     = "clock"
 	groupDisk      = "disk"
 	groupTwin      = "twin"
+	groupExecute   = "execute"
 )
 
 // FaultGroups names the groups of faults.
 func FaultGroups() []string {
-	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupMute, groupClock, groupDisk, groupTwin}
+	return []string{groupCrash, groupPause, groupWipe, groupPartition, groupLoss, groupMute, groupClock, groupDisk, groupTwin, groupExecute}
 }
 
 // draw makes one scenario.
@@ -53,6 +54,8 @@ type draw struct {
 	groups []string
 	// broken counts validators that may have lost their journal or lie: at most f in all.
 	broken map[int]bool
+	// diverged says that some executors give other results already.
+	diverged bool
 }
 
 // Generate draws a scenario from a seed.
@@ -76,6 +79,7 @@ func Generate(seed uint64, o Options) *Scenario {
 			}
 		}
 	}
+	d.dmax()
 	d.faults()
 	return d.s
 }
@@ -226,6 +230,8 @@ func (d *draw) fault(at time.Duration, group string) {
 		d.disk(at)
 	case groupTwin:
 		d.twin(at)
+	case groupExecute:
+		d.diverge(at)
 	}
 }
 

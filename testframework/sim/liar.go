@@ -59,6 +59,9 @@ type strategy struct {
 	act func(l *liar)
 	// hears is called with each message that reaches the liar or that its core says; nil for nothing.
 	hears func(l *liar, m consensus.Message)
+	// attest says what is sent to one node instead of a vote for a result of execution, nil for nothing; a nil
+	// function leaves votes as they are.
+	attest func(l *liar, to *node, p *packet) *packet
 	// censors leaves out every second transaction.
 	censors bool
 	// colludes joins the liar to all others that do.
@@ -77,7 +80,7 @@ func same(m consensus.Message) []speech { return []speech{{message: m}} }
 // strategies are all ways to lie, by name.
 func strategies() map[string]strategy {
 	return map[string]strategy{
-		"silent":         {about: "sends nothing at all", rewrite: func(*liar, *node, consensus.Message) []speech { return nil }},
+		"silent":         {about: "sends nothing at all", rewrite: func(*liar, *node, consensus.Message) []speech { return nil }, attest: attestNothing},
 		"late":           {about: "delays everything to just under the timeout", rewrite: late},
 		"selective-send": {about: "talks to one less than a quorum, or keeps some kinds of messages to itself", rewrite: selective, act: chooseAudience},
 		"stale-replay":   {about: "repeats what anybody said earlier, to anybody", act: replay},
@@ -100,6 +103,7 @@ func strategies() map[string]strategy {
 		"rush":           {about: "proposes early, beside the block that is about to be final", rewrite: rushed, hears: rush},
 		"usurp":          {about: "proposes in views that others lead", act: usurp},
 		"timestamp-skew": {about: "proposes blocks of the future and of the past", rewrite: skewTime},
+		"invalid-root":   {about: "signs made-up results of execution and proposes watermarks that nothing proves", rewrite: proposeFalseMarks, attest: attestFalsely},
 		"bad-data":       {about: "sends wrong, swollen or no data beside the right payload", rewrite: spoilData},
 
 		"lying-sync": {about: "serves short, empty, false or no ranges and blocks, and boasts of its height", rewrite: lieInSync, act: pushRanges},

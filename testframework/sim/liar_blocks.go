@@ -47,7 +47,11 @@ func (l *liar) instead(to *node, m consensus.Message, ways int, change func(b *c
 
 // proposeInvalid breaks a rule of the application.
 func proposeInvalid(l *liar, to *node, m consensus.Message) []speech {
-	return l.instead(to, m, 4, func(b *consensus.Block, way int) {
+	return l.instead(to, m, 4+markWays, func(b *consensus.Block, way int) {
+		if way >= 4 {
+			l.remark(b, way-4)
+			return
+		}
 		txs := transactions(b.Payload)
 		switch way {
 		case 0:
@@ -63,7 +67,7 @@ func proposeInvalid(l *liar, to *node, m consensus.Message) []speech {
 				txs = append(txs, i)
 			}
 		}
-		b.Payload, b.Data = nil, nil
+		b.Payload, b.Data = idle(b.Payload), nil
 		for _, tx := range txs {
 			b.Payload = binary.BigEndian.AppendUint64(b.Payload, tx)
 			b.Data = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b.Data, tx), ^tx)
@@ -145,8 +149,8 @@ func rush(l *liar, m consensus.Message) {
 	}
 	l.rushedAt = v
 	h := p.Block.Header
-	h.View, h.Proposer, h.TimeMs, h.PayloadHash = v, w.keys.addresses[l.n.signer], h.TimeMs+1, emptyPayload
-	hasty := &consensus.Proposal{Block: consensus.Block{Header: h}, Justify: p.Justify, LeaderVote: *l.vote(consensus.Notarize, v, h.Hash())}
+	h.View, h.Proposer, h.TimeMs, h.PayloadHash = v, w.keys.addresses[l.n.signer], h.TimeMs+1, crypto.Keccak256Hash(idle(p.Block.Payload))
+	hasty := &consensus.Proposal{Block: consensus.Block{Header: h, Payload: idle(p.Block.Payload)}, Justify: p.Justify, LeaderVote: *l.vote(consensus.Notarize, v, h.Hash())}
 	l.tell(consensus.LaneProposal, hasty)
 }
 
@@ -165,6 +169,8 @@ func usurp(l *liar) {
 	if old, ok := l.recall().(*consensus.Proposal); ok {
 		h := p.Block.Header
 		h.ParentHash, h.ParentView, h.Height = old.Hash(), old.Block.Header.View, old.Block.Header.Height+1
+		p.Block.Payload = appendMark(nil, watermark(old.Block.Payload), 0)
+		h.PayloadHash = crypto.Keccak256Hash(p.Block.Payload)
 		p.Block.Header = h
 		p.LeaderVote = *l.vote(consensus.Notarize, h.View, h.Hash())
 	}

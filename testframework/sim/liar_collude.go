@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/consensus"
 )
@@ -187,7 +188,8 @@ func (c *conspiracy) twin(l *liar, p *consensus.Proposal) *consensus.Proposal {
 	h := &t.Block.Header
 	later(&t.Block)
 	if c.w.rng.IntN(2) == 0 {
-		t.Block.Payload, t.Block.Data, h.PayloadHash = nil, nil, emptyPayload
+		t.Block.Payload, t.Block.Data = idle(t.Block.Payload), nil
+		h.PayloadHash = crypto.Keccak256Hash(t.Block.Payload)
 	}
 	if up := c.twins[h.ParentHash]; up != nil {
 		h.ParentHash = up.Block.Header.Hash()

@@ -61,6 +61,24 @@ func TestStrategies_fLiarsBreakNothing(t *testing.T) {
 	}
 }
 
+// TestStrategies_replay runs all liars at once, twice: equal scenarios give equal events.
+func TestStrategies_replay(t *testing.T) {
+	s := lied(5, 7, 2, 16, 4)
+	s.Liars[0].Strategies = slices.DeleteFunc(sim.Strategies(), func(name string) bool { return name == "silent" })
+	s.Liars[1].Strategies = s.Liars[0].Strategies
+	first, err := sim.Run(s)
+	if err != nil || first.Err != nil {
+		t.Fatal(err, first.Err)
+	}
+	second, err := sim.Run(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Hash != second.Hash || first.Stats != second.Stats {
+		t.Errorf("the second run is %s %+v, the first was %s %+v", second.Hash, second.Stats, first.Hash, first.Stats)
+	}
+}
+
 // TestColluding_moreThanF is the proof that the checkers can see a fork: they report f+1 colluders in
 // some of a handful of seeds, f of them never.
 func TestColluding_moreThanF(t *testing.T) {

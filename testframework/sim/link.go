@@ -72,7 +72,7 @@ func (w *World) makeLinks() {
 func (w *World) transmit(from, dest *node, lane consensus.Lane, p *packet, extra time.Duration) {
 	l := w.link(from.index, dest.index)
 	w.stats.Sent++
-	if l.cut || l.down || !dest.up || w.muted != 0 && p.message != nil && kindOf(p.message) == w.muted {
+	if l.cut || l.down || !dest.up || w.muted != 0 && p.kind() == w.muted {
 		w.stats.Lost++
 		return
 	}
@@ -155,8 +155,9 @@ func (w *World) connect(i, j int) {
 
 // packet is a message on its way: verified once, shared by its receivers.
 type packet struct {
-	message  consensus.Message // nil: transactions
+	message  consensus.Message // nil: transactions, or something about execution
 	verified consensus.Verified
+	exec     *execMessage // nil: none
 	txs      []uint64
 	sum      uint64 // for the auditor
 	size     int
@@ -165,9 +166,23 @@ type packet struct {
 func (p *packet) bytes() int {
 	if p.size == 0 {
 		p.size = 32 + 120*len(p.txs)
+		if p.exec != nil {
+			p.size = p.exec.bytes()
+		}
 		if p.message != nil {
 			p.size = len(consensus.EncodeMessage(p.message))
 		}
 	}
 	return p.size
+}
+
+// kind is how the packet is sorted for [Mute], 0 for transactions.
+func (p *packet) kind() MessageKind {
+	switch {
+	case p.exec != nil:
+		return MuteExecution
+	case p.message != nil:
+		return kindOf(p.message)
+	}
+	return 0
 }

@@ -4,9 +4,8 @@ import "github.com/tercet-chain/tercet/testframework/simdisk"
 
 // machines is what the disks of a world are like, and who looks after them.
 type machines struct {
-	// segmentBytes is the size of a journal's segment, pruneViews how often journals are pruned.
-	segmentBytes int64
-	pruneViews   uint64
+	// pruneViews is how often journals are pruned.
+	pruneViews uint64
 	// hasty ends the second phase as soon as the network is level.
 	hasty bool
 	// rebooted, when not nil, sees each disk that survived a power failure.

@@ -14,7 +14,7 @@ import (
 const (
 	journalDir = "/journal"
 	// segmentBytes keeps segments small, so that runs rotate and prune them.
-	segmentBytes = 64 << 10 // unless the machines of the world have others
+	segmentBytes = 64 << 10 // unless the scenario has others
 	// maxBatch is what the engine takes from its inbox for one sync.
 	maxBatch = 64
 	// maxHeld bounds what waits at a paused node, as its sockets do.
@@ -73,7 +73,7 @@ func (n *node) correct() bool { return n.liar == nil && (n.signer < 0 || !n.w.la
 
 // walOptions are those of the node's journal. The salt is fixed: it must not differ between runs.
 func (n *node) walOptions() wal.Options {
-	size := n.w.machines.segmentBytes
+	size := int64(segmentBytes)
 	if n.w.scenario.Disk.Segment != 0 {
 		size = int64(n.w.scenario.Disk.Segment)
 	}
@@ -151,6 +151,7 @@ func (n *node) start() {
 	n.app.restart(tip.Height)
 	w.note(n, Entry{Kind: EntryUp, Height: tip.Height})
 	n.inbox = append(n.inbox[:0], consensus.Start{})
+	n.app.exec.begin()
 	n.demand()
 	n.iterate()
 	if n.liar != nil {
@@ -214,6 +215,11 @@ func (n *node) crash(kill bool, mode simdisk.Retention) {
 
 // receive takes a packet from a link.
 func (n *node) receive(from int, p *packet) {
+	if p.exec != nil {
+		n.app.exec.receive(from, p)
+		n.iterate()
+		return
+	}
 	if p.message == nil {
 		n.app.gossip(p.txs)
 		n.demand()

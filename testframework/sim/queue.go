@@ -23,6 +23,7 @@ const (
 	evAct                           // a liar's own initiative
 	evResume                        // a paused node goes on
 	evStart                         // a node that is down starts again
+	evRepeat                        // repeat what has no certificate of execution
 )
 
 // event is something that happens at a moment. Which fields matter depends on the kind.

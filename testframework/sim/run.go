@@ -75,7 +75,7 @@ func (w *World) phases(r *Result) {
 	if s.Healed > 0 && w.err == nil {
 		w.converge(r)
 	}
-	if s.Idle > 0 && w.err == nil {
+	if s.Idle > 0 && w.err == nil && w.exec.law.Certifies() { // otherwise transactions stop at Dmax
 		w.quiet(r)
 	}
 }
@@ -137,7 +137,7 @@ const slack = 64
 
 // unlevel says why the network is not as it was before the faults, and nothing when it is.
 func (w *World) unlevel(due int) string {
-	top := w.chains.Height()
+	top, certifies := w.chains.Height(), w.exec.law.Certifies()
 	for _, n := range w.nodes {
 		switch {
 		case n.liar != nil:
@@ -145,9 +145,15 @@ func (w *World) unlevel(due int) string {
 			return fmt.Sprintf("node %d is down", n.index)
 		case len(n.app.store)+slack < int(top):
 			return fmt.Sprintf("node %d is at height %d of %d", n.index, len(n.app.store), top)
-		case n.validator() && !n.voting:
+		case n.validator() && !n.voting && certifies: // Views take a second each when nothing may be ordered.
 			return fmt.Sprintf("validator %d does not vote", n.index)
 		}
+	}
+	if !certifies {
+		return w.stopped()
+	}
+	if why := w.uncertified(); why != "" {
+		return why
 	}
 	for tx := range w.txs[:due] {
 		t := &w.txs[tx]

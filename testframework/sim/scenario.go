@@ -19,7 +19,9 @@ type Scenario struct {
 	Network      Network
 	Disk         Disk
 	Work         Work
-	Liars        []Liar
+	// MaxAhead is Dmax, how many blocks ordering may run ahead of certified execution; 0 is 64.
+	MaxAhead uint64
+	Liars    []Liar
 	// Faulty, Healed and Idle are the lengths of the three phases. A phase of length 0 is left out.
 	Faulty, Healed, Idle time.Duration
 	// Absent is how many correct validators stay down for the first half of the second phase, when no
@@ -115,6 +117,8 @@ const (
 	// Twin starts a second process with Node's key on an observer's machine; only the end of the first
 	// phase ends it.
 	Twin
+	// Diverge makes the executor of Node's machine give other results from now on, for good.
+	Diverge
 )
 
 // MessageKind sorts messages for [Mute].
@@ -129,11 +133,12 @@ const (
 	MuteCertificates
 	MuteBlocks
 	MuteStatus
+	MuteExecution
 	muteEnd
 )
 
 func (k MessageKind) String() string {
-	names := [muteEnd]string{"none", "notarize", "nullify", "finalize", "proposals", "certificates", "blocks", "status"}
+	names := [muteEnd]string{"none", "notarize", "nullify", "finalize", "proposals", "certificates", "blocks", "status", "execution"}
 	return names[min(k, muteEnd-1)]
 }
 

@@ -21,6 +21,7 @@ import (
 //	loss 0.01                     duplicate 0.05                reorder 0.3         bandwidth 100000
 //	sync 1ms                      execute 1ms                   judge 1ms
 //	rate 3                        always                        memory              wire
+//	max-ahead 16
 //	faulty 80s                    healed 25s                    idle 5s             absent 1
 //	liar 2 equivocate late
 //	at 3.2s crash 1 keep-prefix   at 4s start 1                 at 5s kill all
@@ -30,7 +31,7 @@ import (
 //	at 12s mute finalize          at 13s mute none
 //	at 13s step 1 by -300ms       at 14s drift 1 by 30000ppm    at 15s slow-disk 1 for 5s
 //	at 16s fail-sync 1 after 3    forget, corrupt, fail-write, full, short-write, power-off likewise
-//	at 17s twin 1
+//	at 17s twin 1                 at 18s diverge 1
 func (s *Scenario) String() string {
 	var b strings.Builder
 	base := DefaultScenario()
@@ -96,6 +97,7 @@ func settings() []setting {
 		{"judge", func(s *Scenario) any { return &s.Disk.Judge }, false},
 		{"rate", func(s *Scenario) any { return &s.Work.Rate }, false},
 		{"always", func(s *Scenario) any { return &s.Work.Always }, false},
+		{"max-ahead", func(s *Scenario) any { return &s.MaxAhead }, false},
 		{"memory", func(s *Scenario) any { return &s.Memory }, false},
 		{"wire", func(s *Scenario) any { return &s.Wire }, false},
 		{"faulty", func(s *Scenario) any { return &s.Faulty }, false},
@@ -201,6 +203,7 @@ var faultForms = [...]faultForm{
 	{PowerOff, "power-off", []part{partNode, partAfter}},
 	{SlowDisk, "slow-disk", []part{partNode, partFor}},
 	{Twin, "twin", []part{partNode}},
+	{Diverge, "diverge", []part{partNode}},
 	{Rate, "rate", []part{partPerSecond}},
 }
 
@@ -239,7 +242,7 @@ var partForms = [...]struct {
 	partPpm:       {keyword: "by", usage: "NUMBERppm", unit: "ppm"},
 	partPercent:   {usage: "NUMBER%", unit: "%", digits: 1},
 	partPerSecond: {usage: "NUMBER", digits: 3},
-	partMessages:  {usage: "notarize|nullify|finalize|proposals|certificates|blocks|status|none"},
+	partMessages:  {usage: "notarize|nullify|finalize|proposals|certificates|blocks|status|execution|none"},
 }
 
 func (p part) print(f *Fault, nodes int) string {

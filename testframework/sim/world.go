@@ -39,6 +39,7 @@ type World struct {
 	faults    int      // of the scenario, that have happened
 	twins     *twinRun // nil but in scenarios of [Twins]
 	machines  machines
+	exec      execution
 
 	txs        []transaction
 	diskFaulty []bool // by node: its disk was told to fail
@@ -87,7 +88,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 	w := &World{
 		scenario: s, rng: rand.New(rand.NewPCG(s.Seed, 0x7E4CE7)), net: s.Network, keys: newKeyring(s.Validators),
 		rate: s.Work.Rate, always: s.Work.Always, diskFaulty: make([]bool, n),
-		machines: machines{segmentBytes: segmentBytes, pruneViews: engine.DefaultPruneViews},
+		machines: machines{pruneViews: engine.DefaultPruneViews},
 	}
 	var err error
 	if w.committee, err = consensus.NewCommittee(w.keys.addresses); err != nil {
@@ -101,7 +102,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 		if twin := i - s.Validators - s.Observers; twin >= 0 {
 			w.nodes[i].peer, w.nodes[i].signer = twinned[twin], twinned[twin]
 		}
-		w.nodes[i].app.n = w.nodes[i]
+		w.nodes[i].app.n, w.nodes[i].app.exec.n = w.nodes[i], w.nodes[i]
 	}
 	cfg := w.coreConfig(w.nodes[0])
 	if _, err := consensus.New(cfg); err != nil {
@@ -119,6 +120,7 @@ func newWorld(s *Scenario, twinned []int) (*World, error) {
 	}
 	w.votes, w.journals = invariant.NewVotes(w.law), invariant.NewJournals(w.law)
 	w.chains = invariant.NewChains(w.law, n, epochMs, uint64(s.Timing.MaxDrift.Milliseconds())+1)
+	w.exec = newExecution(w)
 	w.makeLinks()
 	for _, nd := range w.nodes {
 		if err := nd.format(); err != nil {
@@ -222,6 +224,7 @@ func (w *World) process(n *node, e *event) {
 		n.iterate()
 	case evBuild:
 		n.inbox = append(n.inbox, n.app.build(e.build))
+		n.demand()
 		n.iterate()
 	case evExecuted:
 		n.app.executedGroup()
@@ -230,6 +233,8 @@ func (w *World) process(n *node, e *event) {
 		n.iterate()
 	case evGossip:
 		n.app.repeat()
+	case evRepeat:
+		n.app.exec.repeat()
 	case evAct:
 		n.liar.act()
 	}
@@ -283,11 +288,14 @@ func (w *World) promised(n *node, m consensus.Message) {
 	if n.correct() {
 		w.shown(m)
 	}
-	if v == nil || int(v.Signer) != n.signer || !n.correct() {
+	if v == nil || int(v.Signer) != n.signer {
+		return
+	}
+	n.topVote = max(n.topVote, v.View)
+	if !n.correct() {
 		return
 	}
 	w.journals.Sent(v)
-	n.topVote = max(n.topVote, v.View)
 	w.judge(w.votes.Signed(v))
 }
 
@@ -399,6 +407,7 @@ func (w *World) delivered(n *node, f *consensus.FinalBlock) {
 	if err := w.chains.Ordered(h, fresh, w.submitted); err != nil {
 		w.fail(err)
 	}
+	w.exec.ordered(w, f)
 }
 
 // acknowledged notes receipts that a node shows.
