@@ -4,7 +4,7 @@
 // # Model
 //
 // A checker is told events in the order in which they happen and answers the first one that breaks its
-// promise with a [Violation]. It computes quorums, terms, digests and conflicts by itself: it shares no
+// promise with a [ViolationError]. It computes quorums, terms, digests and conflicts by itself: it shares no
 // rule with the code that it judges, so that a mistake there is not made here again. Checkers know which
 // validators may lie (the [Committee] says so); what those do is never a violation, what they achieve is.
 //
@@ -25,18 +25,18 @@ import (
 	"github.com/tercet-chain/tercet/consensus"
 )
 
-// Violation is a promise that was broken.
-type Violation struct {
+// ViolationError is a promise that was broken.
+type ViolationError struct {
 	// Rule names the promise; it is one of a fixed few words, for tables.
 	Rule string
 	// Text says what happened.
 	Text string
 }
 
-func (v *Violation) Error() string { return v.Rule + ": " + v.Text }
+func (v *ViolationError) Error() string { return v.Rule + ": " + v.Text }
 
 func violation(rule, format string, args ...any) error {
-	return &Violation{Rule: rule, Text: fmt.Sprintf(format, args...)}
+	return &ViolationError{Rule: rule, Text: fmt.Sprintf(format, args...)}
 }
 
 // Committee is what checkers know about the validators.

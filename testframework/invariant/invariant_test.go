@@ -513,7 +513,7 @@ func TestVotes_moreThanFLiars(t *testing.T) {
 }
 
 func TestViolation_Error(t *testing.T) {
-	err := &invariant.Violation{Rule: invariant.RuleFork, Text: "two chains"}
+	err := &invariant.ViolationError{Rule: invariant.RuleFork, Text: "two chains"}
 	if got := err.Error(); got != "fork: two chains" {
 		t.Errorf("reads %q", got)
 	}

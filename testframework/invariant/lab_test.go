@@ -160,7 +160,7 @@ func floor(view uint64) consensus.Record {
 // breaks checks that an error is the violation of a rule.
 func breaks(t *testing.T, err error, rule string) {
 	t.Helper()
-	var v *invariant.Violation
+	var v *invariant.ViolationError
 	if !errors.As(err, &v) || v.Rule != rule {
 		t.Errorf("got %v, want a violation of %q", err, rule)
 	}

@@ -182,8 +182,7 @@ func TestVotes_Turned(t *testing.T) {
 
 // broken is the rule of a violation, "" for none.
 func broken(err error) string {
-	var v *invariant.Violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*invariant.ViolationError](err); ok {
 		return v.Rule
 	}
 	return ""

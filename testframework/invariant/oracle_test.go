@@ -3,6 +3,7 @@ package invariant_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -118,7 +119,7 @@ func (o *oracle) descends(block, ancestor common.Hash) bool {
 // have cast one.
 func (o *oracle) implied(f *consensus.Vote) *consensus.Vote {
 	own := vote(int(f.Signer), notarize, f.View, f.Hash)
-	with := oracle{n: o.n, quorum: o.quorum, liar: o.liar, votes: append(o.votes[:len(o.votes):len(o.votes)], own)}
+	with := oracle{n: o.n, quorum: o.quorum, liar: o.liar, votes: append(slices.Clip(o.votes), own)}
 	for _, v := range o.votes {
 		if v.Signer == f.Signer && v.Kind == notarize && v.View == f.View {
 			return nil

@@ -1,8 +1,8 @@
 package invariant
 
-// The promises, by the names that a [Violation] has.
+// The promises, by the names that a [ViolationError] has.
 const (
-	// Of [Votes].
+	// RuleMalformed and what follows are of [Votes].
 	RuleMalformed    = "malformed vote"
 	RuleSignature    = "signature"
 	RuleUnknownBlock = "unknown block"
@@ -18,7 +18,7 @@ const (
 	// RuleCertificate is of [Committee.Certificate], which all use.
 	RuleCertificate = "certificate"
 
-	// Of [Chains].
+	// RuleOrder and what follows are of [Chains].
 	RuleOrder     = "delivery order"
 	RuleFinality  = "finality"
 	RuleAgreement = "agreement"
@@ -30,11 +30,11 @@ const (
 	RuleMadeUp    = "made-up transaction"
 	RuleTwice     = "transaction twice"
 
-	// Of [Committee.Message], which knows those of votes and certificates too.
+	// RuleRange and RuleEvidence are of [Committee.Message], which knows those of votes and certificates too.
 	RuleRange    = "range"
 	RuleEvidence = "false evidence"
 
-	// Of [Journals].
+	// RuleJournal is of [Journals].
 	RuleJournal = "journal"
 )
 

@@ -84,7 +84,7 @@ func (a *app) blocks(from uint64, count, maxBytes int) []consensus.FinalBlock {
 			return out[:i:i]
 		}
 	}
-	return out[:len(out):len(out)]
+	return slices.Clip(out)
 }
 
 // add takes a transaction from a client or a peer.

@@ -83,10 +83,10 @@ func TestCrashPoint_Run_again(t *testing.T) {
 // others are still in view 1: that they are at genesis does not mean that it has signed nothing.
 func TestForget_inTheFirstView(t *testing.T) {
 	for _, shape := range [][2]uint64{{1, 0}, {16, 4}} {
-		for ms := range time.Duration(12) {
+		for step := range 12 {
 			s := plain(4, shape[0], shape[1])
-			s.Seed, s.Work.Always, s.Faulty, s.Healed, s.Idle = uint64(ms), true, 10*time.Second, 10*time.Second, 0
-			at := ms * 10 * time.Millisecond
+			s.Seed, s.Work.Always, s.Faulty, s.Healed, s.Idle = uint64(step), true, 10*time.Second, 10*time.Second, 0
+			at := time.Duration(10*step) * time.Millisecond
 			s.Faults = []sim.Fault{
 				{At: at, Kind: sim.Kill, Node: 0},
 				{At: at + time.Millisecond, Kind: sim.Forget, Node: 0},

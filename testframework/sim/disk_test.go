@@ -85,7 +85,7 @@ func TestDiskFaults_lies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var v *invariant.Violation
+			var v *invariant.ViolationError
 			if forgot := errors.As(r.Err, &v) && v.Rule == invariant.RuleJournal; mode == simdisk.LoseUnsynced && !forgot {
 				t.Errorf("%s, %v: got %v, want a journal that forgot votes", op, mode, r.Err)
 			}

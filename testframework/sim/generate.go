@@ -91,8 +91,6 @@ func (d *draw) within(low, high time.Duration) time.Duration {
 	return low + time.Duration(d.rng.Int64N(int64(high-low)+1))
 }
 
-func (d *draw) has(group string) bool { return slices.Contains(d.groups, group) }
-
 // phases divides the duration: the last quarter is for recovery, at most 30 s, and idling.
 func (d *draw) phases(total time.Duration) {
 	after := min(total/4, 30*time.Second)

@@ -70,7 +70,7 @@ func (x *execution) proven(p *ledger.Payload) bool {
 }
 
 // blank stands for the hashes of transactions: rules ask only how many there are.
-var blank [maxBlockTxs]common.Hash
+var blank = [maxBlockTxs]common.Hash{}
 
 // parentOf is a request's parent as the last of a list of ancestors.
 func parentOf(j *consensus.JudgeRequest) []*consensus.Block {

@@ -128,7 +128,7 @@ func TestWorld_everyRuleIsReported(t *testing.T) {
 			continue
 		}
 		t.Run(tt.rule, func(t *testing.T) {
-			var v *invariant.Violation
+			var v *invariant.ViolationError
 			if err := tt.run(t); !errors.As(err, &v) || v.Rule != tt.rule {
 				t.Errorf("got %v, want a violation of %q", err, tt.rule)
 			}

@@ -92,9 +92,9 @@ func (w *World) begin() {
 // commitBound is how long a healed network may take to its next block: a timeout for each faulty leader at
 // the longest that Δeff gets, and ten message delays.
 func (w *World) commitBound() time.Duration {
-	f := time.Duration(consensus.Faulty(w.scenario.Validators))
+	f := consensus.Faulty(w.scenario.Validators)
 	d := w.scenario.Timing.Delta
-	return (f+1)*3*d*81/16 + 10*d + reconnectWithin + w.scenario.Timing.MaxIdle + 2*slowSync
+	return time.Duration(3*(f+1))*(d*81/16) + 10*d + reconnectWithin + w.scenario.Timing.MaxIdle + 2*slowSync
 }
 
 // converge is the second phase: after everything healed the chain goes on, all correct nodes get level, all
@@ -263,8 +263,7 @@ func (w *World) standings() string {
 func (r *Result) Rule() string { return ruleOf(r.Err) }
 
 func ruleOf(err error) string {
-	var v *invariant.Violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*invariant.ViolationError](err); ok {
 		return v.Rule
 	}
 	return ""

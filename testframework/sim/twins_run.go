@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -216,11 +217,11 @@ func (t *twinRun) longest() time.Duration {
 // patience is how long nothing may move until all timeouts have had their effect: 3Δeff after the last
 // view began, 4Δeff with terms that can be handed over.
 func (t *twinRun) patience() time.Duration {
-	periods := time.Duration(3)
+	wait := 3 * t.longest()
 	if t.w.scenario.Term > 1 {
-		periods = 4
+		wait = 4 * t.longest()
 	}
-	return periods*t.longest() + t.w.scenario.Timing.Delta
+	return wait + t.w.scenario.Timing.Delta
 }
 
 // converge is the last phase: a block that is new to all becomes final, then all correct instances get to
@@ -233,9 +234,9 @@ func (t *twinRun) converge() {
 			n.stop()
 		}
 	}
-	f, d := time.Duration(consensus.Faulty(w.scenario.Validators)), w.scenario.Timing.Delta
+	f, d := consensus.Faulty(w.scenario.Validators), w.scenario.Timing.Delta
 	height := w.chains.Height() + 1
-	t.within((f+1)*3*d*81/16+10*d, "is not final", height, func() bool { return w.chains.Height() >= height })
+	t.within(time.Duration(3*(f+1))*(d*81/16)+10*d, "is not final", height, func() bool { return w.chains.Height() >= height })
 	t.within(hearsay+10*d, "is not final everywhere", height, func() bool { return t.level(height) })
 }
 
@@ -477,17 +478,17 @@ func inWords(m consensus.Message) string {
 		h := &m.Block.Header
 		return fmt.Sprintf("proposal %.4x of view %d, height %d on %.4x of view %d", m.Hash(), h.View, h.Height, h.ParentHash, h.ParentView)
 	case *consensus.CertResponse:
-		text := "certificates:"
+		words := []string{"certificates:"}
 		for _, c := range m.Certs {
-			text += fmt.Sprintf(" %s of view %d;", c.Kind, c.View)
+			words = append(words, fmt.Sprintf("%s of view %d;", c.Kind, c.View))
 		}
-		return text
+		return strings.Join(words, " ")
 	case *consensus.BlockResponse:
-		text := fmt.Sprintf("%d blocks, proposals:", len(m.Blocks))
+		words := []string{fmt.Sprintf("%d blocks, proposals:", len(m.Blocks))}
 		for _, p := range m.Proposals {
-			text += fmt.Sprintf(" %.4x of view %d;", p.Hash(), p.Block.Header.View)
+			words = append(words, fmt.Sprintf("%.4x of view %d;", p.Hash(), p.Block.Header.View))
 		}
-		return text
+		return strings.Join(words, " ")
 	case *consensus.BlockRequest:
 		return fmt.Sprintf("asks for block %.4x, or %d from height %d on", m.Hash, m.Count, m.From)
 	case *consensus.Status:

@@ -458,15 +458,14 @@ func (w *World) latestClock() uint64 {
 }
 
 func (w *World) violate(rule, format string, args ...any) {
-	w.fail(&invariant.Violation{Rule: rule, Text: fmt.Sprintf(format, args...)})
+	w.fail(&invariant.ViolationError{Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
 // fail keeps the first violation.
 func (w *World) fail(err error) {
 	if w.err == nil {
-		var v *invariant.Violation
-		if !errors.As(err, &v) {
-			err = &invariant.Violation{Rule: "failure", Text: err.Error()}
+		if _, ok := errors.AsType[*invariant.ViolationError](err); !ok {
+			err = &invariant.ViolationError{Rule: "failure", Text: err.Error()}
 		}
 		w.err = err
 	}
