@@ -64,8 +64,8 @@ func (x *Execution) able() int {
 	return count
 }
 
-// Certifies reports whether enough executors are sound for certificates to be due.
-func (x *Execution) Certifies() bool { return x.able() >= x.committee.quorum() }
+// Spare is how many sound executors there are beyond those that a certificate needs: below zero none is due.
+func (x *Execution) Spare() int { return x.able() - x.committee.quorum() }
 
 // Started notes that a node's process begins with so many executed blocks on its disk.
 func (x *Execution) Started(node int, height uint64) {

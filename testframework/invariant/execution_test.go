@@ -134,13 +134,13 @@ func TestExecution_Ordered(t *testing.T) {
 	}
 }
 
-func TestExecution_Certifies_withEnoughSoundExecutors(t *testing.T) {
+func TestExecution_Spare_countsSoundExecutors(t *testing.T) {
 	w := newWard() // three are able
 	w.Diverged(3, 3)
-	if !w.Certifies() {
+	if w.Spare() != 0 {
 		t.Error("a liar counts twice")
 	}
-	if w.Diverged(1, 1); w.Certifies() {
+	if w.Diverged(1, 1); w.Spare() != -1 {
 		t.Error("two sound executors of four are enough")
 	}
 }

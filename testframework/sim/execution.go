@@ -105,10 +105,16 @@ func (w *World) uncertified() string {
 	return ""
 }
 
+// certifies reports whether enough executors are sound for certificates to be due.
+func (w *World) certifies() bool { return w.exec.law.Spare() >= 0 }
+
+// goesOn reports whether blocks are due whatever is certified: heartbeats are all that is left beyond Dmax.
+func (w *World) goesOn() bool { return w.certifies() || w.scenario.Timing.MaxIdle > 0 }
+
 // stopped says that the chain ended, in a network where nothing is certified any more, and nothing when empty
 // blocks go on.
 func (w *World) stopped() string {
-	if last := len(w.exec.finals); last == 0 || w.now > w.exec.finals[last-1]+w.commitBound() {
+	if last := len(w.exec.finals); w.goesOn() && (last == 0 || w.now > w.exec.finals[last-1]+w.commitBound()) {
 		return fmt.Sprintf("no block follows height %d", last)
 	}
 	return ""

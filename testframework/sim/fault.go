@@ -246,7 +246,7 @@ func (w *World) absent(n *node) bool {
 		}
 	}
 	spare := consensus.Faulty(w.scenario.Validators) - liars
-	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent) || !n.validator() || !n.correct() {
+	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent, w.exec.law.Spare()) || !n.validator() || !n.correct() {
 		return false
 	}
 	w.away = append(w.away, n)

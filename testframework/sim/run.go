@@ -75,7 +75,7 @@ func (w *World) phases(r *Result) {
 	if s.Healed > 0 && w.err == nil {
 		w.converge(r)
 	}
-	if s.Idle > 0 && w.err == nil && w.exec.law.Certifies() { // otherwise transactions stop at Dmax
+	if s.Idle > 0 && w.err == nil && w.certifies() { // otherwise transactions stop at Dmax
 		w.quiet(r)
 	}
 }
@@ -105,6 +105,9 @@ func (w *World) converge(r *Result) {
 	w.heal()
 	w.setRate(max(w.rate, w.scenario.Work.Rate, healedRate))
 	before := w.chains.Height()
+	if !w.goesOn() {
+		before-- // not to be awaited
+	}
 	for w.err == nil && w.chains.Height() == before && w.now < healed+w.commitBound() {
 		w.advance(w.now + 10*time.Millisecond)
 	}
@@ -137,7 +140,7 @@ const slack = 64
 
 // unlevel says why the network is not as it was before the faults, and nothing when it is.
 func (w *World) unlevel(due int) string {
-	top, certifies := w.chains.Height(), w.exec.law.Certifies()
+	top, certifies := w.chains.Height(), w.certifies()
 	for _, n := range w.nodes {
 		switch {
 		case n.liar != nil:
