@@ -161,20 +161,30 @@ func (a *app) judge(j *consensus.JudgeRequest) consensus.Verdict {
 	if len(p)%8 != 0 || len(p) > 8*maxBlockTxs {
 		return consensus.Invalid
 	}
-	if len(d) != 2*len(p) {
+	if !complete(p, d) {
 		return consensus.Missing
 	}
 	txs := transactions(p)
 	for i, tx := range txs {
-		if tx != binary.BigEndian.Uint64(d[16*i:]) || ^tx != binary.BigEndian.Uint64(d[16*i+8:]) {
-			return consensus.Missing
-		}
 		if !a.n.w.submitted(tx) || slices.Contains(txs[:i], tx) {
 			return consensus.Invalid
 		}
 	}
 	a.speakFor(p)
 	return consensus.Valid
+}
+
+// complete reports that data is what a payload commits to.
+func complete(payload, data []byte) bool {
+	if len(data) != 2*len(payload) {
+		return false
+	}
+	for i, tx := range transactions(payload) {
+		if tx != binary.BigEndian.Uint64(data[16*i:]) || ^tx != binary.BigEndian.Uint64(data[16*i+8:]) {
+			return false
+		}
+	}
+	return true
 }
 
 func transactions(payload []byte) []uint64 {
