@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
@@ -235,6 +236,15 @@ func (w *World) heal() {
 // without. A network with a validator whose memory was lost needs everybody until that one votes again.
 func (w *World) absent(n *node) bool {
 	if w.wounded || len(w.away) == w.scenario.Absent || !n.validator() || !n.correct() {
+		return false
+	}
+	faulty := len(w.away)
+	for _, liar := range w.law.Liar { // Of the scenario, and those whose key ran twice: they may have to halt again.
+		if liar {
+			faulty++
+		}
+	}
+	if faulty >= consensus.Faulty(w.scenario.Validators) {
 		return false
 	}
 	w.away = append(w.away, n)
