@@ -182,8 +182,9 @@ func (p *progress) note(w *World) time.Duration {
 func (p *progress) expected() uint64 { return p.heights[0] }
 
 // healedRate is the least number of transactions per second while a network recovers: a validator that lost
-// its journal votes again after some terms, which take a second per view when nothing is to be ordered.
-const healedRate = 4.0
+// its journal votes again after up to 2T+2W+2 views, which take a second each when nothing is to be ordered.
+// The shortest second phase, 11 s, has to hold those of the default T and W.
+const healedRate = 8.0
 
 // slack is how many blocks apart correct nodes may be while blocks are on their way.
 const slack = 64
