@@ -249,6 +249,15 @@ func (w *World) absent(n *node) bool {
 	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent, w.exec.law.Spare()) || !n.validator() || !n.correct() {
 		return false
 	}
+	faulty := len(w.away)
+	for _, liar := range w.law.Liar { // Of the scenario, and those whose key ran twice: they may have to halt again.
+		if liar {
+			faulty++
+		}
+	}
+	if faulty >= consensus.Faulty(w.scenario.Validators) {
+		return false
+	}
 	w.away = append(w.away, n)
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tercet-chain/tercet/consensus"
+	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
 // shown tells the checkers what a correct node shows beside its own votes: certificates, in which alone a
@@ -31,8 +32,8 @@ func (w *World) certified(certs ...*consensus.Cert) {
 }
 
 // kept tells the checkers which blocks a journal holds: a proposal of which a crash has kept every message
-// from leaving is voted for again, and served to who asks.
-func (w *World) kept(records []consensus.Record) {
+// from leaving is voted for again, and served to who asks. All of its data must be there.
+func (w *World) kept(n *node, records []consensus.Record) {
 	for i := range records {
 		if records[i].Type != consensus.RecordNotarize {
 			continue
@@ -40,6 +41,9 @@ func (w *World) kept(records []consensus.Record) {
 		m, err := consensus.DecodeMessage(slices.Clone(records[i].Data))
 		if p, ok := m.(*consensus.Proposal); ok && err == nil {
 			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
+			if !complete(transactions(p.Block.Payload), p.Block.Data) {
+				w.violate(invariant.RuleJournal, "validator %d keeps NOTARIZE of view %d without the block's data", n.signer, records[i].View)
+			}
 		}
 	}
 }

@@ -310,7 +310,7 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
-		w.kept(records)
+		w.kept(n, records)
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
 				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
