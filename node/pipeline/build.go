@@ -56,6 +56,16 @@ func (p *Pipeline) mayOrder(height, watermark uint64) bool {
 	return ledger.MayOrder(height, watermark, p.genesis.Consensus.MaxOrderedAhead)
 }
 
+// nextMayOrder reports whether the block after the newest delivered one may have transactions, as far as this
+// node can tell. What delivered blocks prove counts as what its own certificates prove: a node in quarantine
+// has none, and still has to lead when its turn comes.
+func (p *Pipeline) nextMayOrder() bool {
+	p.mu.Lock()
+	height, watermark := p.delivered+1, p.marks[p.delivered].watermark
+	p.mu.Unlock()
+	return p.mayOrder(height, max(watermark, p.certifier.height()))
+}
+
 // choose takes transactions from the pool that fit behind the ancestors of the new block.
 func (p *Pipeline) choose(req consensus.BuildRequest, cert *ledger.ExecCert) []*ledger.Transaction {
 	ahead, err := p.orderedAhead(req.Ancestors)

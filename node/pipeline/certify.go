@@ -115,15 +115,17 @@ func (c *certifier) restore(tip uint64) error {
 	if tip > ledger.ExecWindow {
 		floor = tip - ledger.ExecWindow
 	}
-	var cert *ledger.ExecCert
+	var known []*ledger.ExecCert // those of the blocks too: a node in quarantine has stored none that contradicts it
 	if height, ok := c.store.ExecCertTip(); ok {
 		encoded, err := c.store.ExecCert(height)
 		if err != nil {
 			return fmt.Errorf("reading the certificate of block %d: %w", height, err)
 		}
-		if cert, err = ledger.DecodeExecCert(encoded); err != nil {
+		cert, err := ledger.DecodeExecCert(encoded)
+		if err != nil {
 			return fmt.Errorf("stored certificate of block %d: %w", height, err)
 		}
+		known = append(known, cert)
 		floor = max(floor, height)
 	}
 	parent, err := c.store.Header(floor)
@@ -141,9 +143,18 @@ func (c *certifier) restore(tip uint64) error {
 			return fmt.Errorf("reading block %d: %w", h, err)
 		}
 		c.note(c.result(o.Epoch, header, o.TimeMs))
+		pl, err := ledger.DecodePayload(o.Payload)
+		if err != nil {
+			return fmt.Errorf("stored block %d: %w", h, err)
+		}
+		if pl.Cert != nil {
+			known = append(known, pl.Cert)
+		}
 	}
-	if cert != nil {
-		return c.learn(cert)
+	for _, cert := range known {
+		if err := c.learn(cert); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (d *demand) run(ctx context.Context, driver Driver) {
 func (d *demand) evaluate(now time.Time) (at uint64, recheck time.Time) {
 	p := d.p
 	nonces, until := d.inFlight(now)
-	if p.mayOrder(p.Ordered()+1, p.certifier.height()) {
+	if p.nextMayOrder() {
 		if ahead, err := p.orderedAhead(nil); err == nil {
 			for a, n := range ahead {
 				nonces[a] = max(nonces[a], n)

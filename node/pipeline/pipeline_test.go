@@ -256,3 +256,42 @@ func TestPipeline_quarantine(t *testing.T) {
 		t.Errorf("certified height %d follows the other branch", got)
 	}
 }
+
+// TestPipeline_quarantine_stillWantsBlocks has a node follow a chain whose certificates it contradicts: it
+// asks for a block when a transaction comes, although it is far ahead of every certificate of its own, and it
+// is in quarantine again after a restart.
+func TestPipeline_quarantine_stillWantsBlocks(t *testing.T) {
+	w := newWorld(t, 4)
+	n := start(t, w, 0, t.TempDir(), newBoard(), testlog.New(t, testlog.Require("executed a block differently than a quorum")))
+	dmax := w.genesis.Consensus.MaxOrderedAhead
+	for range dmax {
+		order(n, []*node{n}, 60)
+	}
+	set := n.pipeline.Committee().Hash()
+	result := ledger.ExecResult{Height: dmax, HeaderHash: common.Hash{1}, TimeMs: n.parent.Header.TimeMs, ValidatorSetHash: set, PendingSetHash: set}
+	var votes []*ledger.ExecVote
+	for i := 1; i < 4; i++ {
+		v := &ledger.ExecVote{ExecResult: result, Signer: uint16(i)}
+		v.Sig = w.validators[i].Sign(v.Digest(chainID, n.pipeline.GenesisHash()))
+		votes = append(votes, v)
+	}
+	cert, err := ledger.NewExecCert(result, 4, votes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := ledger.EncodePayload(&ledger.Payload{Watermark: dmax, Cert: cert})
+	n.deliver(n.block(&n.parent.Header, n.parent.Header.Hash(), n.parent.Header.TimeMs+60, payload, nil))
+	n.awaitHeight(dmax + 1)
+	n.add(w.raw(t, 0, 0))
+	timeout := time.After(patience)
+	for at := uint64(0); at == 0; {
+		select {
+		case at = <-n.demands:
+		case <-timeout:
+			t.Fatal("the transaction asks for no block")
+		}
+	}
+	if again := n.restart(testlog.New(t, testlog.Require("executed a block differently than a quorum"))); again.pipeline.Divergence() == nil {
+		t.Error("a restart ends the quarantine")
+	}
+}

@@ -8,9 +8,10 @@
 // rule with the code that it judges, so that a mistake there is not made here again. Checkers know which
 // validators may lie (the [Committee] says so); what those do is never a violation, what they achieve is.
 //
-//	[Votes]    what correct validators signed: no contradiction, and no certificate that could contradict another
-//	[Chains]   what nodes delivered: one chain, each height once, proven final, nothing made up
-//	[Journals] what a restart found: every vote that was seen outside is remembered
+//	[Votes]     what correct validators signed: no contradiction, and no certificate that could contradict another
+//	[Chains]    what nodes delivered: one chain, each height once, proven final, nothing made up
+//	[Journals]  what a restart found: every vote that was seen outside is remembered
+//	[Execution] what nodes executed and certified: one result, no vote in quarantine, no transaction past Dmax
 //
 // Source: the lemmas L1 to L3 and the theorem of docs/protocol.md §13, and docs/invariants.md.
 package invariant

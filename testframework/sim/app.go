@@ -39,11 +39,12 @@ const maxBlockTxs = 256
 // restart begins a process at a height.
 func (a *app) restart(height uint64) {
 	a.queue, a.executing, a.delivered = nil, 0, height
-	a.pool, a.told, a.gossiping = nil, 0, false
+	a.pool, a.gossiping = nil, false
 	a.known, a.spoken = map[uint64]bool{}, map[uint64]time.Duration{}
 	a.acked = len(a.store)
 	a.tail = a.tailAt(height)
 	a.exec.restart()
+	a.told = 0 // whatever it asked for meanwhile: the core does not run yet
 }
 
 // crash ends the process; keep says that the group at work had reached the disk.

@@ -7,7 +7,8 @@
 // its [engine.Replica] and its write-ahead log on a disk that can lose what was not synced, a clock that
 // can be wrong, an application that orders, executes and stores transactions, and links that delay, lose,
 // repeat, reorder and cut. What decides is the code that runs in production; what is replaced is what
-// surrounds it: sockets, disks, clocks, signatures.
+// surrounds it: sockets, disks, clocks, signatures. Execution is a hash over the chain; what becomes of results
+// is decided by the rules of package ledger: votes, certificates, watermarks, Dmax, quarantine.
 //
 // A [Scenario] says everything about a run: the network, the liars and a list of faults with their times.
 // It is drawn from a seed by [Generate] and has a text form, so that a failing run can be shrunk ([Shrink])

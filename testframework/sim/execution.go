@@ -195,6 +195,7 @@ func (x *executor) restart() {
 	if newest != nil {
 		x.learn(newest)
 	}
+	x.learnFrom(int(floor))
 }
 
 // begin is the process's first word.
@@ -237,16 +238,21 @@ func (x *executor) executed(height int) {
 	for h := height; h < len(store); h++ {
 		x.tally.Executed(x.result(uint64(h) + 1))
 	}
-	for h := height; h < len(store); h++ {
-		if p, ok := x.n.w.exec.payload(store[h].Block.Payload); ok && p.Cert != nil {
-			x.learn(p.Cert)
-		}
-	}
+	x.learnFrom(height)
 	if due := x.tally.Due(); due != nil {
 		x.learn(due)
 	}
 	if x.n.w.twins == nil {
 		x.sign()
+	}
+}
+
+// learnFrom learns the certificates in the payloads of stored blocks above a height.
+func (x *executor) learnFrom(height int) {
+	for _, f := range x.n.app.store[height:] {
+		if p, ok := x.n.w.exec.payload(f.Block.Payload); ok && p.Cert != nil {
+			x.learn(p.Cert)
+		}
 	}
 }
 

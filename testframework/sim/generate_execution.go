@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -9,10 +10,15 @@ import (
 // smallMaxAhead is a Dmax that runs of some minutes reach.
 const smallMaxAhead = 16
 
-// dmax lets ordering stop early in some networks.
+// dmax lets ordering stop early in some networks, and, where executors may fail, a liar lie about execution
+// beside its other lies.
 func (d *draw) dmax() {
 	if d.chance(0.3) {
 		d.s.MaxAhead = smallMaxAhead
+	}
+	if slices.Contains(d.groups, groupExecute) && len(d.s.Liars) > 0 && d.chance(0.6) {
+		l := &d.s.Liars[0]
+		l.Strategies = append(slices.DeleteFunc(l.Strategies, func(s string) bool { return s == "invalid-root" }), "invalid-root")
 	}
 }
 

@@ -97,8 +97,8 @@ func (l *liar) remark(b *consensus.Block, way int) {
 		if k := len(w.exec.proofs); k > 0 {
 			mark, cert = b.Header.Height-1, 1+w.rng.Uint64N(uint64(k))
 		}
-	case 6: // a certificate that does not exist
-		cert = uint64(len(w.exec.proofs)) + 1 + w.rng.Uint64N(5)
+	case 6: // a certificate that does not exist, and never will: all must judge alike
+		cert = 1<<40 + w.rng.Uint64N(5)
 	}
 	rest := b.Payload[len(idle(b.Payload)):]
 	b.Payload = slices.Concat(appendMark(nil, mark, cert), rest)

@@ -113,7 +113,7 @@ func TestColluding_moreThanF(t *testing.T) {
 
 // TestColluding_nodesDisagree lets f+1 colluders go on until two correct nodes have different final blocks.
 func TestColluding_nodesDisagree(t *testing.T) {
-	const seeds = 25
+	const seeds = 25 // one in six at the worst
 	for _, n := range []int{4, 7} {
 		for _, shape := range shapes {
 			t.Run(fmt.Sprintf("n=%d/T=%d/W=%d", n, shape.term, shape.window), func(t *testing.T) {

@@ -362,6 +362,9 @@ func (n *node) carry(out *consensus.Output) {
 		verdict := n.app.judge(j)
 		w.queue.push(w.now+w.upTo(w.scenario.Disk.Judge), event{kind: evInput, node: int32(n.index), life: n.life, input: consensus.Judged{Hash: j.Hash, Verdict: verdict}})
 	}
+	if len(out.Judge) > 0 {
+		n.demand() // What is proposed need not be asked for.
+	}
 	for _, r := range out.Serve {
 		if answer := engine.RangeAnswer(n.app.blocks, r); answer != nil {
 			w.send(n, &consensus.Send{To: r.Peer, Lane: consensus.LaneSync, Message: answer})
