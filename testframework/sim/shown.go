@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tercet-chain/tercet/consensus"
-	"github.com/tercet-chain/tercet/testframework/invariant"
 )
 
 // shown tells the checkers what a correct node shows beside its own votes: certificates, in which alone a
@@ -42,7 +41,7 @@ func (w *World) kept(n *node, records []consensus.Record) {
 		if p, ok := m.(*consensus.Proposal); ok && err == nil {
 			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
 			if !complete(transactions(p.Block.Payload), p.Block.Data) {
-				w.violate(invariant.RuleJournal, "validator %d keeps NOTARIZE of view %d without the block's data", n.signer, records[i].View)
+				w.violate("journal", "validator %d keeps NOTARIZE of view %d without the block's data", n.signer, records[i].View)
 			}
 		}
 	}
