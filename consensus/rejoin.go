@@ -46,10 +46,7 @@ func (c *Core) rejoinCheck() {
 			top = max(top, p.view)
 		}
 	}
-	switch q := c.cfg.Committee.Quorum(); {
-	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
-		c.rejoin.from = c.sched.Next(top)
-	case said >= q:
+	if said >= c.cfg.Committee.Quorum() {
 		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
 	}
 }
