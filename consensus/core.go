@@ -311,19 +311,19 @@ func (c *Core) demand(at uint64) {
 }
 
 // overdue reports that a notarized block has waited for its finality for longer
-// than that takes in good times. Nobody's demand speaks for it: its transactions
-// are in a block already, so applications with nothing else to order decline. One
-// block on top of it makes it final; more would only be in its way.
-func (c *Core) overdue() bool {
+// than that takes in good times, and since when. Nobody's demand speaks for it: its
+// transactions are in a block already, so applications with nothing else to order
+// decline. One block on top of it makes it final; more would only be in its way.
+func (c *Core) overdue() (since time.Duration, ok bool) {
 	if c.topNotar <= c.fin.View || mutant.On(mutant.FinalizeNeverRepeated) {
-		return false
+		return 0, false
 	}
-	due := max(c.finAt, c.risenAt) + 3*c.cfg.Timing.Delta
-	if c.now.Mono >= due {
-		return true
+	since = max(c.finAt, c.risenAt) + 3*c.cfg.Timing.Delta
+	if c.now.Mono >= since {
+		return since, true
 	}
-	c.wake(due)
-	return false
+	c.wake(since)
+	return 0, false
 }
 
 // wanted reports whether the application wants a block, and otherwise arranges

@@ -150,7 +150,7 @@ func (c *Core) count(v *Vote) {
 		}
 	}
 	if equal >= c.cfg.Committee.Quorum() {
-		c.onCert(assemble(v.Kind, v.Epoch, v.View, v.Hash, s.votes[v.Kind][:n]))
+		c.onCert(assemble(v, equal, s.votes[v.Kind][:n]))
 	}
 }
 
@@ -238,7 +238,14 @@ func (c *Core) vote(kind Kind, view uint64, hash common.Hash, r Record) {
 	c.count(v)
 }
 
+// sign returns an own vote. One that is in the tallies is not signed anew: peers
+// can ask for it many times in a view that does not end.
 func (c *Core) sign(kind Kind, view uint64, hash common.Hash) *Vote {
+	if s := c.views[view]; s != nil && s.votes[kind] != nil {
+		if v := s.votes[kind][c.self]; v != nil && v.Hash == hash {
+			return v
+		}
+	}
 	digest := Digest(c.cfg.Network, kind, c.cfg.Epoch, view, hash)
 	return &Vote{Kind: kind, Epoch: c.cfg.Epoch, View: view, Hash: hash, Signer: uint16(c.self), Sig: c.cfg.Signer.Sign(digest)}
 }

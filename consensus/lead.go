@@ -123,8 +123,10 @@ func (c *Core) paced(v uint64) (force, ok bool) {
 		}
 		c.wake(c.entered + idle)
 	}
-	if v == c.view && c.overdue() {
-		return true, true
+	if v == c.view {
+		if _, ok := c.overdue(); ok {
+			return true, true
+		}
 	}
 	if !c.wanted() {
 		return false, false

@@ -16,7 +16,7 @@ type rejoin struct {
 // gone from the block store too. Then this validator votes again from the first
 // term that lies wholly above the floor.
 func (c *Core) keepAbove(floor uint64) {
-	if c.fin.View+1 >= floor || (c.rejoin.amnesia && c.rejoin.from == 0) || mutant.On(mutant.FloorIgnored) {
+	if c.fin.View+1 >= floor || (c.rejoin.amnesia && c.rejoin.from == 0) {
 		return
 	}
 	c.rejoin = rejoin{amnesia: true, from: max(c.rejoin.from, c.sched.Next(floor))}
@@ -46,10 +46,7 @@ func (c *Core) rejoinCheck() {
 			top = max(top, p.view)
 		}
 	}
-	switch q := c.cfg.Committee.Quorum(); {
-	case said >= q && mutant.On(mutant.RejoinWithoutMargin):
-		c.rejoin.from = c.sched.Next(top)
-	case said >= q:
+	if said >= c.cfg.Committee.Quorum() {
 		c.rejoin.from = c.sched.Next(top + c.cfg.Term + 2*c.cfg.Window + 2)
 	}
 }

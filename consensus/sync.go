@@ -36,9 +36,10 @@ type peerState struct {
 type fetch struct {
 	hash  common.Hash
 	view  uint64
-	at    time.Duration
-	next  int // the peer to ask next
-	tries int // left; negative for a block that a certificate names
+	at    time.Duration // when it was asked for last, if asked
+	asked uint          // how often
+	next  int           // the peer to ask next
+	tries int           // left; negative for a block that a certificate names
 }
 
 // maxFetches bounds the blocks asked for at once; the rest is asked for when
@@ -384,13 +385,48 @@ func (c *Core) fetchTries(hash common.Hash, view uint64, source, tries int) {
 	if source == Everyone || source == c.self || !c.peers[source].up {
 		source = c.anyPeer(view)
 	}
-	f := &fetch{hash: hash, view: view, at: c.now.Mono, next: source, tries: tries}
-	c.fetches = append(c.fetches, f)
-	c.ask(f)
+	c.fetches = append(c.fetches, &fetch{hash: hash, view: view, next: source, tries: tries})
+	c.askNext()
+}
+
+// maxAsked bounds the blocks that are asked for and not given up at a time: an
+// answer brings the ancestors too, so asking for each of a long chain would bring
+// all of it as often as it has blocks.
+const maxAsked = 4
+
+// askNext asks for the highest blocks that are due, as many as may be under way.
+func (c *Core) askNext() {
+	for {
+		var next *fetch
+		under := 0
+		for _, f := range c.fetches {
+			switch {
+			case f.asked > 0 && c.now.Mono < c.patience(f):
+				under++
+			case f.asked > 0 && mutant.On(mutant.FetchWithoutRetry):
+			case next == nil || f.view > next.view:
+				next = f
+			}
+		}
+		if next == nil || under >= maxAsked {
+			return
+		}
+		c.ask(next)
+	}
+}
+
+// patience is until when an answer is awaited: Δ at first, up to 8Δ where links
+// are slower than what was asked for.
+func (c *Core) patience(f *fetch) time.Duration {
+	return f.at + c.cfg.Timing.Delta<<min(max(f.asked, 1)-1, 3)
 }
 
 func (c *Core) ask(f *fetch) {
+	if n := c.blocks[f.hash]; n != nil && f.asked > 0 && f.tries%len(c.peers) == 0 {
+		clear(n.unfit)
+	}
 	f.at = c.now.Mono
+	f.asked++
 	f.tries--
 	if f.next != Everyone {
 		c.send(f.next, LaneSync, &BlockRequest{Hash: f.hash})
@@ -398,7 +434,7 @@ func (c *Core) ask(f *fetch) {
 	} else {
 		f.next = c.anyPeer(f.view)
 	}
-	c.wake(f.at + c.cfg.Timing.Delta)
+	c.wake(c.patience(f))
 }
 
 func (c *Core) fetching(hash common.Hash) bool {
@@ -410,20 +446,16 @@ func (c *Core) dropFetch(hash common.Hash) {
 }
 
 func (c *Core) retryFetches() {
-	if mutant.On(mutant.FetchWithoutRetry) {
+	if len(c.fetches) == 0 {
 		return
 	}
 	c.fetches = slices.DeleteFunc(c.fetches, func(f *fetch) bool {
-		return f.tries == 0 && c.now.Mono >= f.at+c.cfg.Timing.Delta
+		return f.tries == 0 && c.now.Mono >= c.patience(f)
 	})
+	c.askNext()
 	for _, f := range c.fetches {
-		if c.now.Mono >= f.at+c.cfg.Timing.Delta {
-			if n := c.blocks[f.hash]; n != nil && f.tries%len(c.peers) == 0 {
-				clear(n.unfit)
-			}
-			c.ask(f)
-		} else {
-			c.wake(f.at + c.cfg.Timing.Delta)
+		if f.asked > 0 && c.now.Mono < c.patience(f) {
+			c.wake(c.patience(f))
 		}
 	}
 }

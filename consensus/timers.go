@@ -151,6 +151,9 @@ func (c *Core) waitingSince() (time.Duration, bool) {
 	if c.wanted() && (c.demandSince <= c.entered || !mutant.On(mutant.IdleNeverExpires)) {
 		sooner(c.demandSince + c.cfg.Timing.Delta)
 	}
+	if since, ok := c.overdue(); ok {
+		sooner(since) // From here on the leader owes a block.
+	}
 	if idle := c.cfg.Timing.MaxIdle; idle > 0 && !mutant.On(mutant.IdleNeverExpires) {
 		sooner(c.entered + idle)
 	}

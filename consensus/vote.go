@@ -158,12 +158,15 @@ func (c *Cert) wellFormed(committee *Committee) error {
 	return nil
 }
 
-// assemble makes a certificate from equal votes, one per signer, nil where a
-// validator has not voted; only votes for hash count.
-func assemble(kind Kind, epoch, view uint64, hash common.Hash, votes []*Vote) *Cert {
-	c := &Cert{Kind: kind, Epoch: epoch, View: view, Hash: hash, Bitmap: make([]byte, (len(votes)+7)/8)}
+// assemble makes a certificate from votes equal to one, of which there are count:
+// one vote per signer, nil where a validator has not voted.
+func assemble(like *Vote, count int, votes []*Vote) *Cert {
+	c := &Cert{
+		Kind: like.Kind, Epoch: like.Epoch, View: like.View, Hash: like.Hash,
+		Bitmap: make([]byte, (len(votes)+7)/8), Sigs: make([]byte, 0, count*len(Signature{})),
+	}
 	for i, v := range votes {
-		if v != nil && v.Hash == hash {
+		if v != nil && v.Hash == like.Hash {
 			c.Bitmap[i/8] |= 1 << (i % 8)
 			c.Sigs = append(c.Sigs, v.Sig[:]...)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tercet-chain/tercet/internal/mutant"
 	"github.com/tercet-chain/tercet/testframework/sim"
 )
 
@@ -59,6 +60,26 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// mutantFlag lets a command run with a seeded bug, in builds that have them.
+func mutantFlag(cmd *cobra.Command, name *string) {
+	if mutant.Built {
+		cmd.Flags().StringVar(name, "mutant", "", "a seeded bug to run with")
+	}
+}
+
+// seed turns a seeded bug on.
+func seed(name string) error {
+	if name == "" {
+		return nil
+	}
+	m, ok := mutant.Parse(name)
+	if !ok {
+		return usage("--mutant: there is no seeded bug %q", name)
+	}
+	mutant.Select(m)
+	return nil
 }
 
 // simFlags are what scenarios are drawn from.
@@ -247,7 +268,7 @@ func printBatch(w io.Writer, s *sim.Summary, f *simFlags, o sim.Options, wall, c
 	}
 	for i := range s.Failed {
 		x := &s.Failed[i]
-		r.Violations = append(r.Violations, batchViolation{x.Seed, x.Result.Rule(), x.Result.Err.Error(), replayCommand(x.Seed, o)})
+		r.Violations = append(r.Violations, batchViolation{x.Seed, x.Result.Rule(), x.Result.Err.Error(), sim.Replay(x.Seed, o)})
 	}
 	if f.json {
 		return printJSON(w, r)
@@ -255,52 +276,34 @@ func printBatch(w io.Writer, s *sim.Summary, f *simFlags, o sim.Options, wall, c
 	for _, v := range r.Violations {
 		fmt.Fprintf(w, "seed %d  %s\n  %s\n", v.Seed, v.Text, v.Replay)
 	}
+	simulated := fmt.Sprintf("%.1f h", s.Simulated.Hours())
+	if s.Simulated < 10*time.Hour {
+		simulated = s.Simulated.Round(time.Second).String()
+	}
 	rows := [][]string{
 		{"runs", "violations", "simulated", "blocks", "transactions", "messages", "faults", "liars"},
 		{
-			strconv.Itoa(r.Runs), strconv.Itoa(len(r.Violations)), fmt.Sprintf("%.1f h", s.Simulated.Hours()), strconv.FormatUint(r.Blocks, 10),
+			strconv.Itoa(r.Runs), strconv.Itoa(len(r.Violations)), simulated, strconv.FormatUint(r.Blocks, 10),
 			strconv.Itoa(r.Transactions), strconv.FormatUint(r.Messages, 10), strconv.Itoa(r.Faults), strconv.Itoa(r.Liars),
 		},
 	}
 	if err := printTable(w, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, `
-%.0f simulated seconds per CPU second (%.1f CPU s, %.1f s on %d cores)
-after healing: first block within %v (seed %d), all level within %v (seed %d)
-first receipt after idling within %v (seed %d)
-hash of all events %s
-`, r.SimulatedPerCPU, r.CPUSeconds, r.WallSeconds, runtime.GOMAXPROCS(0), s.Recovery.Round(time.Millisecond), s.RecoveryOf,
-		s.Level.Round(time.Millisecond), s.LevelOf, s.Answer.Round(time.Millisecond), s.AskOf, r.Hash)
+	fmt.Fprintf(w, "\n%.0f simulated seconds per CPU second (%.1f CPU s, %.1f s on %d cores)\n",
+		r.SimulatedPerCPU, r.CPUSeconds, r.WallSeconds, runtime.GOMAXPROCS(0))
+	if len(s.Failed) < s.Runs {
+		fmt.Fprintf(w, "after healing: first block within %v (seed %d), all level within %v (seed %d)\nfirst receipt after idling within %v (seed %d)\n",
+			s.Recovery.Round(time.Millisecond), s.RecoveryOf, s.Level.Round(time.Millisecond), s.LevelOf, s.Answer.Round(time.Millisecond), s.AskOf)
+	}
+	_, err := fmt.Fprintf(w, "hash of all events %s\n", r.Hash)
 	return err
-}
-
-// replayCommand shows one run of a batch again.
-func replayCommand(seed uint64, o sim.Options) string {
-	words := []string{"tercet sim replay --seed", strconv.FormatUint(seed, 10)}
-	d := sim.DefaultOptions()
-	if !slices.Equal(o.Nodes, d.Nodes) {
-		words = append(words, "--nodes", joined(o.Nodes))
-	}
-	if o.Duration != d.Duration {
-		words = append(words, "--duration", o.Duration.String())
-	}
-	if len(o.Faults) > 0 {
-		words = append(words, "--faults", strings.Join(o.Faults, ","))
-	}
-	if o.Liars != d.Liars {
-		words = append(words, "--byzantine", strconv.Itoa(o.Liars))
-	}
-	if o.Term != 0 {
-		words = append(words, "--schedule", fmt.Sprintf("%d,%d", o.Term, o.Window))
-	}
-	return strings.Join(words, " ")
 }
 
 func newSimCrashPoints() *cobra.Command {
 	var every int
 	var asJSON bool
-	var point string
+	var point, bug string
 	cmd := &cobra.Command{
 		Use:   "crashpoints",
 		Short: "Cut the power at every operation of a validator's journal",
@@ -310,6 +313,9 @@ lose what was not synced; then once more while it recovers. Every run has to rec
 		Example: "  tercet sim crashpoints\n  tercet sim crashpoints --point 16/40/keep-pages/0/one/0",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := seed(bug); err != nil {
+				return err
+			}
 			defer relaxed()()
 			if point != "" {
 				return replayCrashPoint(cmd.OutOrStdout(), point)
@@ -334,6 +340,7 @@ lose what was not synced; then once more while it recovers. Every run has to rec
 		},
 	}
 	cmd.Flags().IntVar(&every, "every", 1, "take each so manieth operation only")
+	mutantFlag(cmd, &bug)
 	cmd.Flags().StringVar(&point, "point", "", "run one power failure, as a report names it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd

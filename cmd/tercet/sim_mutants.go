@@ -55,6 +55,7 @@ type mutantResult struct {
 	Origin  string  `json:"origin,omitempty"`
 	Wrong   string  `json:"wrong"`
 	FoundBy string  `json:"foundBy"`
+	Replay  string  `json:"replay,omitempty"`
 	Rule    string  `json:"rule"`
 	Text    string  `json:"text"`
 	Seeds   uint64  `json:"seeds"`
@@ -86,12 +87,14 @@ func runMutants(cmd *cobra.Command, list []mutant.Mutant, f *simFlags, seeds uin
 			return err
 		}
 		r := mutantResult{
-			Name: m.String(), Origin: m.Origin(), Wrong: m.Describe(), FoundBy: found.By, Rule: found.Rule, Text: found.Text,
+			Name: m.String(), Origin: m.Origin(), Wrong: m.Describe(), FoundBy: found.By, Replay: found.Replay, Rule: found.Rule, Text: found.Text,
 			Seeds: found.Seeds, Twins: found.Twins, Seconds: found.Took.Seconds(),
 		}
 		if r.FoundBy == "" {
 			missed++
 			r.FoundBy = "not found"
+		} else {
+			r.Replay += " --mutant " + r.Name
 		}
 		results = append(results, r)
 		progress("%d of %d: %s: %s %s, %.1f s", i+1, len(list), r.Name, r.FoundBy, r.Rule, r.Seconds)

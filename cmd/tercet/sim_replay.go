@@ -17,8 +17,8 @@ var errPromise = errors.New("the run broke a promise: see its report")
 
 func newSimReplay() *cobra.Command {
 	var f simFlags
-	var seed uint64
-	var script, trace, shrunk string
+	var number uint64
+	var script, trace, shrunk, bug string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "replay",
@@ -32,93 +32,99 @@ a script, which replay --script runs.`,
   tercet sim replay --script seed17.txt --log`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := replayed(cmd, &f, seed, script)
+			s, command, err := replayed(cmd, &f, number, script)
 			if err != nil {
 				return err
 			}
+			if err := seed(bug); err != nil {
+				return err
+			}
 			defer relaxed()()
-			return replay(cmd.OutOrStdout(), s, trace, shrunk, verbose)
+			r := replay{scenario: s, command: command, trace: trace, shrunk: shrunk, verbose: verbose}
+			return r.run(cmd.OutOrStdout())
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().Uint64Var(&seed, "seed", 0, "the seed, with the other flags of the run that it came from")
+	cmd.Flags().Uint64Var(&number, "seed", 0, "the seed, with the other flags of the run that it came from")
 	cmd.Flags().StringVar(&script, "script", "", "a file with a scenario, instead of a seed")
 	cmd.Flags().StringVar(&trace, "trace", "", "write a timeline to this HTML file")
 	cmd.Flags().StringVar(&shrunk, "shrink", "", "write the smallest scenario that breaks the same promise to this file")
+	mutantFlag(cmd, &bug)
 	cmd.Flags().BoolVar(&verbose, "log", false, "print every event")
 	return cmd
 }
 
-// replayed is the scenario that the flags name.
-func replayed(cmd *cobra.Command, f *simFlags, seed uint64, script string) (*sim.Scenario, error) {
+// replayed is the scenario that the flags name, and the command that names it again.
+func replayed(cmd *cobra.Command, f *simFlags, seed uint64, script string) (*sim.Scenario, string, error) {
 	if (script == "") == !cmd.Flags().Changed("seed") {
-		return nil, usage("name a scenario with --seed or with --script")
+		return nil, "", usage("name a scenario with --seed or with --script")
 	}
 	if script != "" {
 		text, err := os.ReadFile(script)
 		if err != nil {
-			return nil, usage("--script: %w", err)
+			return nil, "", usage("--script: %w", err)
 		}
 		s, err := sim.ParseScenario(string(text))
 		if err != nil {
-			return nil, usage("--script %s: %w", script, err)
+			return nil, "", usage("--script %s: %w", script, err)
 		}
-		return s, nil
+		return s, sim.ReplayScript(script), nil
 	}
 	o, err := f.options()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return sim.Generate(seed, o), nil
+	return sim.Generate(seed, o), sim.Replay(seed, o), nil
 }
 
 // loggedEvents bounds what a timeline and a log show: the newest of a long run.
 const loggedEvents = 50_000
 
-func replay(w io.Writer, s *sim.Scenario, trace, shrunk string, verbose bool) error {
-	r, log, err := sim.Record(s, loggedEvents)
+// replay is one run that is looked at.
+type replay struct {
+	scenario      *sim.Scenario
+	command       string // that runs it again
+	trace, shrunk string // files to write, if named
+	verbose       bool
+}
+
+func (x *replay) run(w io.Writer) error {
+	r, log, err := sim.Record(x.scenario, loggedEvents)
 	if err != nil {
 		return usage("the scenario makes no sense: %w", err)
 	}
-	fmt.Fprintf(w, "%s\n", s)
-	if verbose {
+	fmt.Fprintf(w, "%s\n", x.scenario)
+	if x.verbose {
 		if err := log.WriteText(w); err != nil {
 			return err
 		}
 	}
-	if err := printReplay(w, r); err != nil {
-		return err
-	}
-	if trace != "" {
-		if err := writeFile(trace, log.WriteHTML); err != nil {
+	if x.trace != "" {
+		if err := writeFile(x.trace, log.WriteHTML); err != nil {
 			return err
 		}
-		progress("wrote %s: open it in a browser", trace)
+		progress("wrote %s: open it in a browser", x.trace)
 	}
 	if r.Err == nil {
-		if shrunk != "" {
-			progress("nothing to shrink: the run broke no promise")
-		}
-		return nil
+		return printHeld(w, r)
 	}
-	if shrunk != "" {
-		if err := shrink(s, shrunk); err != nil {
+	if _, err := io.WriteString(w, log.Report(x.command)); err != nil {
+		return err
+	}
+	if x.shrunk != "" {
+		if err := shrink(x.scenario, x.shrunk); err != nil {
 			return err
 		}
 	}
 	return errPromise
 }
 
-func printReplay(w io.Writer, r *sim.Result) error {
-	verdict := "every promise held"
-	if r.Err != nil {
-		verdict = r.Err.Error()
-	}
-	_, err := fmt.Fprintf(w, `%s
+func printHeld(w io.Writer, r *sim.Result) error {
+	_, err := fmt.Fprintf(w, `every promise held
 at %v, height %d, %d of %d transactions executed, %d messages
 after healing: first block within %v, all level within %v; first receipt after idling within %v
 hash of all events %s
-`, verdict, r.At, r.Stats.Height, r.Stats.Receipts, r.Stats.Transactions, r.Stats.Sent,
+`, r.At, r.Stats.Height, r.Stats.Receipts, r.Stats.Transactions, r.Stats.Sent,
 		r.Recovery.Round(time.Millisecond), r.Level.Round(time.Millisecond), r.Answer.Round(time.Millisecond), r.Hash)
 	return err
 }

@@ -16,6 +16,7 @@ func newSimTwins() *cobra.Command {
 	o := sim.DefaultTwinsOptions()
 	var plan sim.TwinsPlan
 	var index int64
+	var bug string
 	cmd := &cobra.Command{
 		Use:   "twins",
 		Short: "Give a validator a twin with the same key, and divide the network in every way",
@@ -28,6 +29,9 @@ by names only count once; a sample draws without repetition.`,
   tercet sim twins --views 4 --term 2 --window 1 --index 4711`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := seed(bug); err != nil {
+				return err
+			}
 			t, err := sim.NewTwins(o)
 			if err != nil {
 				return usage("%w", err)
@@ -53,6 +57,7 @@ by names only count once; a sample draws without repetition.`,
 		},
 	}
 	f.addJobs(cmd)
+	mutantFlag(cmd, &bug)
 	cmd.Flags().IntVar(&o.Validators, "validators", o.Validators, "number of validators")
 	cmd.Flags().IntVar(&o.Twins, "twins", o.Twins, "how many of them run twice")
 	cmd.Flags().IntVar(&o.Views, "views", o.Views, "views in which the network is divided")

@@ -78,8 +78,6 @@ const (
 	// What else can go wrong.
 
 	AmnesiaIgnored
-	RejoinWithoutMargin
-	FloorIgnored
 	WALPruneTooMuch
 	ExecutedTipTrusted
 	StatusNeverSent
@@ -146,8 +144,6 @@ var table = [...]entry{
 	OrdersPastDmax:               {"orders-past-dmax", "incident 18", "transactions are ordered however far certified execution is behind"},
 
 	AmnesiaIgnored:          {"amnesia-ignored", "", "a validator that lost its log votes at once"},
-	RejoinWithoutMargin:     {"rejoin-without-margin", "", "a validator that lost its log votes from the term after the highest stated view on"},
-	FloorIgnored:            {"floor-ignored", "", "a validator whose store fell behind its pruned log votes at once"},
 	WALPruneTooMuch:         {"wal-prune-too-much", "", "pruning deletes every segment but the one in use"},
 	ExecutedTipTrusted:      {"executed-tip-trusted", "", "a delivered block counts as stored"},
 	StatusNeverSent:         {"status-never-sent", "", "a replica never says where it stands"},

@@ -179,7 +179,7 @@ func (a *app) judge(j *consensus.JudgeRequest) consensus.Verdict {
 	if !ok || len(txs) > maxBlockTxs {
 		return consensus.Invalid
 	}
-	if len(d) != 16*len(txs) {
+	if !complete(txs, d) {
 		return consensus.Missing
 	}
 	mark, known := a.markOf(j.Block.Header.Height-1, j.Block.Header.ParentHash, parentOf(j))
@@ -190,15 +190,25 @@ func (a *app) judge(j *consensus.JudgeRequest) consensus.Verdict {
 		return consensus.Invalid
 	}
 	for i, tx := range txs {
-		if tx != binary.BigEndian.Uint64(d[16*i:]) || ^tx != binary.BigEndian.Uint64(d[16*i+8:]) {
-			return consensus.Missing
-		}
 		if !w.submitted(tx) || slices.Contains(txs[:i], tx) {
 			return consensus.Invalid
 		}
 	}
 	a.speakFor(p, j.Block.Header.TimeMs)
 	return consensus.Valid
+}
+
+// complete reports that data is what a payload commits to.
+func complete(txs []uint64, data []byte) bool {
+	if len(data) != 16*len(txs) {
+		return false
+	}
+	for i, tx := range txs {
+		if tx != binary.BigEndian.Uint64(data[16*i:]) || ^tx != binary.BigEndian.Uint64(data[16*i+8:]) {
+			return false
+		}
+	}
+	return true
 }
 
 // speakFor notes a proposal: for 2Δ its transactions ask for no other block, nor does what it certifies.

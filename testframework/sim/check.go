@@ -143,7 +143,7 @@ func (s *Scenario) checkFault(f *Fault) error {
 	least, most := int64(0), int64(maxOperations)
 	spanLeast := time.Duration(0)
 	switch f.Kind {
-	case Bridge, OneWay:
+	case Bridge, Funnel, OneWay:
 		if f.Node < 0 {
 			return fmt.Errorf("want one node")
 		}

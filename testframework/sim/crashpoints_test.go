@@ -9,9 +9,9 @@ import (
 	"github.com/tercet-chain/tercet/testframework/simdisk"
 )
 
-// TestCrashPoints takes the power at every operation of a journal; the short form at every fifth.
+// TestCrashPoints takes the power at every operation of a journal; the short form at every thirtieth.
 func TestCrashPoints(t *testing.T) {
-	o := sim.CrashOptions{Every: 5}
+	o := sim.CrashOptions{Every: 30}
 	if os.Getenv("TERCET_LONG") != "" {
 		o.Every = 1
 	}

@@ -50,7 +50,7 @@ func (w *World) inflict(f *Fault) {
 		w.each(f, func(n *node) { n.pause(f.For) })
 	case Wipe, Forget, Corrupt, Rollback:
 		w.each(f, func(n *node) { w.damage(n, f) })
-	case Partition, Bridge, Ring, OneWay, Heal:
+	case Partition, Bridge, Ring, Funnel, OneWay, Heal:
 		w.cut(w.severs(f))
 	case Clog:
 		w.clog(f)
@@ -158,6 +158,8 @@ func (w *World) severs(f *Fault) func(from, to int) bool {
 		return func(from, to int) bool { return side(from) != side(to) && from != f.Node && to != f.Node }
 	case Ring:
 		return func(from, to int) bool { return (from+1)%n != to && (to+1)%n != from }
+	case Funnel:
+		return func(_, to int) bool { return to != f.Node }
 	case OneWay:
 		return func(from, to int) bool { return from == f.Node }
 	}
@@ -245,6 +247,15 @@ func (w *World) absent(n *node) bool {
 	}
 	spare := consensus.Faulty(w.scenario.Validators) - liars
 	if w.wounded || len(w.away) >= min(spare, w.scenario.Absent, w.exec.law.Spare()) || !n.validator() || !n.correct() {
+		return false
+	}
+	faulty := len(w.away)
+	for _, liar := range w.law.Liar { // Of the scenario, and those whose key ran twice: they may have to halt again.
+		if liar {
+			faulty++
+		}
+	}
+	if faulty >= consensus.Faulty(w.scenario.Validators) {
 		return false
 	}
 	w.away = append(w.away, n)

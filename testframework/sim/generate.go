@@ -270,6 +270,10 @@ func (d *draw) wipe(at time.Duration) {
 	}
 	d.broken[node] = true
 	kind := []FaultKind{Wipe, Forget, Corrupt, Rollback}[d.rng.IntN(4)]
+	if d.chance(0.4) { // Nobody else learns what it learns and says last.
+		d.add(Fault{At: at - min(at, d.within(time.Millisecond, 400*time.Millisecond)), Kind: Funnel, Node: node})
+		d.add(Fault{At: at + time.Millisecond, Kind: Heal})
+	}
 	d.add(Fault{At: at, Kind: Kill, Node: node})
 	d.add(Fault{At: at + time.Millisecond, Kind: kind, Node: node, Count: int64(d.rng.IntN(60))})
 	back := d.within(10*time.Millisecond, 10*time.Second)
@@ -280,7 +284,7 @@ func (d *draw) wipe(at time.Duration) {
 }
 
 func (d *draw) partition(at time.Duration) {
-	kind := []FaultKind{Partition, Partition, Partition, Bridge, Ring, OneWay}[d.rng.IntN(6)]
+	kind := []FaultKind{Partition, Partition, Partition, Bridge, Ring, OneWay, Funnel}[d.rng.IntN(7)]
 	all := uint64(1)<<(d.s.Validators+d.s.Observers) - 1
 	for range 1 + d.rng.IntN(3) { // flapping
 		d.add(Fault{At: at, Kind: kind, Node: d.rng.IntN(d.s.Validators), Mask: d.rng.Uint64() & all})

@@ -17,8 +17,9 @@ type Hunt struct {
 
 // Found is what a hunt came to.
 type Found struct {
-	// By says what found the violation, "" if nothing did.
-	By string
+	// By says what found the violation, "" if nothing did; Replay is the command that shows it again in
+	// a build with the same bug.
+	By, Replay string
 	// Rule and Text of the violation.
 	Rule, Text string
 	// Scenarios that were run, those from seeds and those of Twins.
@@ -44,9 +45,9 @@ const (
 // huntShapes are the protocols that the Twins play.
 func huntShapes() []TwinsOptions {
 	return []TwinsOptions{
-		{Validators: 4, Twins: 1, Views: 4, Parts: 2, Term: 1},
-		{Validators: 4, Twins: 1, Views: 5, Parts: 3, Term: 2, Window: 1},
-		{Validators: 4, Twins: 1, Views: 5, Parts: 3, Term: 3, Window: 0},
+		{Validators: 4, Twins: 1, Views: 4, Parts: 2, Term: 1, Late: true},
+		{Validators: 4, Twins: 1, Views: 5, Parts: 3, Term: 2, Window: 1, Late: true},
+		{Validators: 4, Twins: 1, Views: 5, Parts: 3, Term: 3},
 	}
 }
 
@@ -71,7 +72,8 @@ func (h *Hunt) Run(ctx context.Context) (*Found, error) {
 		f.Seeds += uint64(s.Runs)
 		if len(s.Failed) > 0 {
 			o := &s.Failed[0]
-			f.is(fmt.Sprintf("seed %d", o.Seed), o.Result)
+			f.By, f.Rule, f.Text = fmt.Sprintf("seed %d", o.Seed), o.Result.Rule(), o.Result.Err.Error()
+			f.Replay = Replay(o.Seed, huntOptions())
 			break
 		}
 		h.twins(f, twins, seed/huntStride)
@@ -85,10 +87,6 @@ func (h *Hunt) Run(ctx context.Context) (*Found, error) {
 	return f, ctx.Err()
 }
 
-func (f *Found) is(by string, r *Result) {
-	f.By, f.Rule, f.Text = by, r.Rule(), r.Err.Error()
-}
-
 // twins gives one turn to the Twins scenarios.
 func (h *Hunt) twins(f *Found, all []*Twins, turn uint64) {
 	t := all[turn%uint64(len(all))]
@@ -97,6 +95,7 @@ func (h *Hunt) twins(f *Found, all []*Twins, turn uint64) {
 		if r := t.Run(index); r.Err != nil {
 			o := t.Options()
 			f.By, f.Rule, f.Text = fmt.Sprintf("twins T=%d W=%d index %d", o.Term, o.Window, index), ruleOf(r.Err), r.Err.Error()
+			f.Replay = t.Command(index)
 			return
 		}
 	}
@@ -108,12 +107,17 @@ const crashStride = 5
 // crash tries power failures.
 func (h *Hunt) crash(f *Found) error {
 	report, err := CrashOptions{Every: crashStride}.Run()
+	if rule := ruleOf(err); rule != "" { // already without a power failure
+		f.By, f.Rule, f.Text = "the story of the crash points", rule, err.Error()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if len(report.Failures) > 0 {
 		x := &report.Failures[0]
 		f.By, f.Rule, f.Text = "crash point "+x.Point.String(), ruleOf(x.Err), x.Err.Error()
+		f.Replay = x.Replay
 	}
 	return nil
 }

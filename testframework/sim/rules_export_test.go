@@ -103,6 +103,17 @@ func (b *Bench) Scribble(node int) error {
 	return b.w.err
 }
 
+// Restless has applications want blocks while the world is meant to idle.
+func (b *Bench) Restless() error {
+	w := b.w
+	w.scenario.Work.Always = true // They build whenever they are asked.
+	for _, n := range w.nodes {
+		w.queue.push(w.now+settleTime, event{kind: evInput, node: int32(n.index), life: n.life, input: consensus.Demand{AtUnixMs: 1}})
+	}
+	w.quiet(new(Result))
+	return w.err
+}
+
 // Fail reports a failure of the simulation itself.
 func (b *Bench) Fail(err error) error {
 	b.w.check(err)

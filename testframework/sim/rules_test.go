@@ -38,6 +38,7 @@ var brokenWorlds = []struct {
 		s.Timing.MaxIdle = 5 * time.Millisecond
 		return whole(t, s)
 	}},
+	{"idle blocks", func(t *testing.T) error { return bench(t, quick()).Restless() }},
 	{"idle answer", func(t *testing.T) error { // validity is judged for seconds, and Δ says that this is fine
 		s := quick()
 		s.Timing.Delta, s.Disk.Judge, s.Healed = 20*time.Second, 5*time.Second, 30*time.Second

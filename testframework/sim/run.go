@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -97,56 +98,110 @@ func (w *World) commitBound() time.Duration {
 	return time.Duration(3*(f+1))*(d*81/16) + 10*d + reconnectWithin + w.scenario.Timing.MaxIdle + 2*slowSync
 }
 
-// converge is the second phase: after everything healed the chain goes on, all correct nodes get level, all
-// validators vote again, and every transaction that a correct node took is executed.
+// converge is the second phase: after everything healed the chain goes on and does not stop again, all correct
+// nodes get level, all validators vote again, and every transaction that a correct node took is executed.
 func (w *World) converge(r *Result) {
 	healed, end := w.now, w.now+w.scenario.Healed
 	due := len(w.txs)
 	w.heal()
 	w.setRate(max(w.rate, w.scenario.Work.Rate, healedRate))
-	before := w.chains.Height()
+	before := w.reached()
 	if !w.goesOn() {
 		before-- // not to be awaited
 	}
-	for w.err == nil && w.chains.Height() == before && w.now < healed+w.commitBound() {
+	for w.err == nil && w.reached() == before && w.now < healed+w.commitBound() {
 		w.advance(w.now + 10*time.Millisecond)
 	}
-	if w.err == nil && w.chains.Height() == before {
+	if w.err == nil && w.reached() == before {
 		w.violate("liveness", "no block within %v after everything healed: %s", w.commitBound(), w.standings())
 	}
 	r.Recovery = w.now - healed
+	past := progress{heights: []uint64{before}, top: w.reached(), risen: w.now}
 	for w.err == nil && w.now < end && (r.Level == 0 || !w.machines.hasty) {
-		w.advance(w.now + 100*time.Millisecond)
+		w.advance(w.now + progressStep)
 		if w.now >= healed+w.scenario.Healed/2 {
 			for _, n := range w.away {
 				w.restart(n)
 			}
 		}
-		if r.Level == 0 && w.unlevel(due) == "" {
+		if stopped := past.note(w); w.err == nil && w.goesOn() && stopped > w.commitBound() {
+			w.violate("liveness", "no block for %v, %v after everything healed: %s", stopped, w.now-healed, w.standings())
+		}
+		if r.Level == 0 && w.unlevel(due, past.expected()) == "" {
 			r.Level = w.now - healed
 		}
 	}
-	if why := w.unlevel(due); w.err == nil && why != "" {
+	if len(w.scenario.Liars) == 0 { // A censor's term can last longer.
+		due = max(due, w.sentBy(w.now-w.commitBound()))
+	}
+	if why := w.unlevel(due, past.expected()); w.err == nil && why != "" {
 		w.violate("convergence", "%v after everything healed %s: %s", w.now-healed, why, w.standings())
 	}
 }
 
+// reached is the newest height that a correct node has delivered: blocks that only a liar has help nobody.
+func (w *World) reached() uint64 {
+	top := uint64(0)
+	for _, n := range w.nodes {
+		if n.liar == nil {
+			top = max(top, n.app.delivered)
+		}
+	}
+	return top
+}
+
+// sentBy counts the transactions that clients had sent at a time.
+func (w *World) sentBy(at time.Duration) int {
+	return sort.Search(len(w.txs), func(i int) bool { return w.txs[i].at > at })
+}
+
+// progress is how the network's height grew, noted every progressStep.
+type progress struct {
+	heights []uint64 // oldest first, those of the last levelWithin
+	top     uint64
+	risen   time.Duration // when top last rose
+}
+
+const (
+	progressStep = 100 * time.Millisecond
+	// levelWithin is how old a block may be that a correct node does not have: some requests, if a liar
+	// is asked first.
+	levelWithin = 6 * time.Second
+)
+
+// note looks at the height of the moment and returns for how long it has not risen.
+func (p *progress) note(w *World) time.Duration {
+	if h := w.reached(); h > p.top {
+		p.top, p.risen = h, w.now
+	}
+	p.heights = append(p.heights, p.top)
+	if len(p.heights) > int(levelWithin/progressStep) {
+		p.heights = p.heights[1:]
+	}
+	return w.now - p.risen
+}
+
+// expected is the height that every correct node must have.
+func (p *progress) expected() uint64 { return p.heights[0] }
+
 // healedRate is the least number of transactions per second while a network recovers: a validator that lost
-// its journal votes again after some terms, which take a second per view when nothing is to be ordered.
-const healedRate = 4.0
+// its journal votes again after up to 2T+2W+2 views, which take a second each when nothing is to be ordered.
+// The shortest second phase, 11 s, has to hold those of the default T and W.
+const healedRate = 8.0
 
 // slack is how many blocks apart correct nodes may be while blocks are on their way.
 const slack = 64
 
-// unlevel says why the network is not as it was before the faults, and nothing when it is.
-func (w *World) unlevel(due int) string {
-	top, certifies := w.chains.Height(), w.certifies()
+// unlevel says why the network is not as it was before the faults, and nothing when it is: how many
+// transactions must be executed, and which height every correct node must have.
+func (w *World) unlevel(due int, expected uint64) string {
+	top, certifies := w.reached(), w.certifies()
 	for _, n := range w.nodes {
 		switch {
 		case n.liar != nil:
 		case !n.up:
 			return fmt.Sprintf("node %d is down", n.index)
-		case len(n.app.store)+slack < int(top):
+		case len(n.app.store)+slack < int(top), len(n.app.store) < int(expected):
 			return fmt.Sprintf("node %d is at height %d of %d", n.index, len(n.app.store), top)
 		case n.validator() && !n.voting && certifies: // Views take a second each when nothing may be ordered.
 			return fmt.Sprintf("validator %d does not vote", n.index)
@@ -195,9 +250,13 @@ func (w *World) quiet(r *Result) {
 		n.iterate()
 	}
 	w.advance(w.now + settleTime)
-	sent := w.stats.Sent
+	sent, height := w.stats.Sent, w.reached()
 	w.advance(w.now + w.scenario.Idle)
 	if w.err != nil {
+		return
+	}
+	if blocks := w.reached() - height; len(w.scenario.Liars) == 0 && blocks > w.idleBlocks() {
+		w.violate("idle blocks", "%d blocks in %v without work, with a heartbeat every %v", blocks, w.scenario.Idle, w.scenario.Timing.MaxIdle)
 		return
 	}
 	r.IdleRate = float64(w.stats.Sent-sent) / w.scenario.Idle.Seconds()
@@ -207,6 +266,14 @@ func (w *World) quiet(r *Result) {
 		return
 	}
 	w.ask(r)
+}
+
+// idleBlocks is how many blocks an idle network may make: its heartbeats, and one that was still due.
+func (w *World) idleBlocks() uint64 {
+	if idle := w.scenario.Timing.MaxIdle; idle > 0 {
+		return 1 + uint64(w.scenario.Idle/idle)
+	}
+	return 1
 }
 
 // ask submits one transaction to the idle network and waits for its receipt. Every other network loses half

@@ -88,6 +88,8 @@ const (
 	Bridge
 	// Ring leaves each node its two neighbours.
 	Ring
+	// Funnel cuts all links but those to Node.
+	Funnel
 	// OneWay cuts the links from Node to all others, not those to it.
 	OneWay
 	// Heal restores all links.

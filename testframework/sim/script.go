@@ -27,7 +27,7 @@ import (
 //	at 3.2s crash 1 keep-prefix   at 4s start 1                 at 5s kill all
 //	at 6s pause 0 for 300ms       at 7s wipe 1                  at 8s rollback 1 by 20
 //	at 9s partition 0,1|2,3       at 9s bridge 0,1|2,3 over 0   at 9s ring          at 9s one-way 2
-//	at 9s heal                    at 10s clog all for 2s        at 11s loss 20%     at 12s rate 0.5
+//	at 9s funnel 2                at 9s heal                    at 10s clog all for 2s        at 11s loss 20%     at 12s rate 0.5
 //	at 12s mute finalize          at 13s mute none
 //	at 13s step 1 by -300ms       at 14s drift 1 by 30000ppm    at 15s slow-disk 1 for 5s
 //	at 16s fail-sync 1 after 3    forget, corrupt, fail-write, full, short-write, power-off likewise
@@ -189,6 +189,7 @@ var faultForms = [...]faultForm{
 	{Partition, "partition", []part{partSides}},
 	{Bridge, "bridge", []part{partSides, partOver}},
 	{Ring, "ring", nil},
+	{Funnel, "funnel", []part{partNode}},
 	{OneWay, "one-way", []part{partNode}},
 	{Heal, "heal", nil},
 	{Clog, "clog", []part{partNode, partFor}},

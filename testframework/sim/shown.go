@@ -31,8 +31,8 @@ func (w *World) certified(certs ...*consensus.Cert) {
 }
 
 // kept tells the checkers which blocks a journal holds: a proposal of which a crash has kept every message
-// from leaving is voted for again, and served to who asks.
-func (w *World) kept(records []consensus.Record) {
+// from leaving is voted for again, and served to who asks. All of its data must be there.
+func (w *World) kept(n *node, records []consensus.Record) {
 	for i := range records {
 		if records[i].Type != consensus.RecordNotarize {
 			continue
@@ -40,6 +40,9 @@ func (w *World) kept(records []consensus.Record) {
 		m, err := consensus.DecodeMessage(slices.Clone(records[i].Data))
 		if p, ok := m.(*consensus.Proposal); ok && err == nil {
 			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
+			if !complete(transactions(p.Block.Payload), p.Block.Data) {
+				w.violate("journal", "validator %d keeps NOTARIZE of view %d without the block's data", n.signer, records[i].View)
+			}
 		}
 	}
 }

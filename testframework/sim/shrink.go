@@ -210,7 +210,7 @@ func mends(a, b *Fault) bool {
 	switch a.Kind {
 	case Crash, Kill:
 		return a.Node == b.Node && (b.Kind == Start || b.Kind >= Wipe && b.Kind <= Rollback)
-	case Partition, Bridge, Ring, OneWay:
+	case Partition, Bridge, Ring, Funnel, OneWay:
 		return b.Kind == Heal
 	case Lossy, Mute:
 		return b.Kind == a.Kind && b.Count < a.Count

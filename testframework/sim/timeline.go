@@ -214,7 +214,7 @@ func bands(s *Scenario, end time.Duration) []band {
 		b := band{From: f.At.Microseconds(), Kind: "cut", Sides: []int{}}
 		_, b.Text, _ = strings.Cut(strings.TrimPrefix(f.text(s.nodes()), "at "), " ")
 		switch f.Kind {
-		case Partition, Bridge, Ring, OneWay:
+		case Partition, Bridge, Ring, Funnel, OneWay:
 			b.To = until(i, func(g *Fault) bool { return g.Kind >= Partition && g.Kind <= Heal })
 			for node := range s.nodes() {
 				if f.Kind == Partition || f.Kind == Bridge && node != f.Node {

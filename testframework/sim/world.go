@@ -34,6 +34,7 @@ type World struct {
 	muted     MessageKind
 	wounded   bool    // some disk lost what it had synced
 	away      []*node // stay down for a part of the second phase
+	topView   uint64  // the highest view that a correct node has been in
 	rate      float64
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
 	faults    int      // of the scenario, that have happened
@@ -309,7 +310,7 @@ func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Recor
 		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
-		w.kept(records)
+		w.kept(n, records)
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
 				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
@@ -433,15 +434,18 @@ func (w *World) accused(n *node, e *consensus.Evidence) {
 	}
 }
 
-// Limits of what a replica may hold above its final view, whatever it is sent.
-const (
-	maxHeldBlocks = 3000
-	maxHeldViews  = 9000
-)
+// maxHeldBlocks is the most blocks that a replica may hold above its final one, whatever it is sent.
+const maxHeldBlocks = 3000
 
-// held checks that a replica's memory is bounded.
+// held checks that a replica's memory is bounded: what it knows of views ends a term and a window above the
+// highest view that a correct node has been in, because no certificate leads further.
 func (w *World) held(n *node, s *consensus.Snapshot) {
-	if n.correct() && (s.HeldBlocks > maxHeldBlocks || s.HeldViews > maxHeldViews) {
+	if !n.correct() {
+		return
+	}
+	w.topView = max(w.topView, s.View)
+	most := w.topView - min(w.topView, s.Final.View) + 2*w.scenario.Term + w.scenario.Window + 2
+	if s.HeldBlocks > maxHeldBlocks || uint64(s.HeldViews) > most {
 		w.violate("memory", "node %d holds %d blocks and %d views above the final one", n.index, s.HeldBlocks, s.HeldViews)
 	}
 }
