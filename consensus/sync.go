@@ -93,7 +93,7 @@ func (c *Core) anyPeer(view uint64) int {
 // help sends a peer what it needs to leave view x, at most every Δ/4.
 func (c *Core) help(peer int, x uint64) {
 	p := &c.peers[peer]
-	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 || mutant.On(mutant.HelpNeverAnswers) {
+	if p.helped && c.now.Mono < p.helpedAt+c.cfg.Timing.Delta/4 {
 		return
 	}
 	p.helped, p.helpedAt = true, c.now.Mono
@@ -349,9 +349,7 @@ func (c *Core) wantedParent(p *Proposal) bool {
 const shunTime = 20 * time.Second
 
 func (c *Core) shun(peer int) {
-	if !mutant.On(mutant.RangeSourceNeverChanges) {
-		c.peers[peer].shunnedTo = c.now.Mono + shunTime
-	}
+	c.peers[peer].shunnedTo = c.now.Mono + shunTime
 }
 
 // fetch asks for one block by hash, source first; repeated until it arrives or

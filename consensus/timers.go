@@ -79,7 +79,7 @@ func (c *Core) expire() {
 		c.nullify(v)
 		c.closeGaps()
 	}
-	if c.handOver(4*d) && !mutant.On(mutant.NoHandOver) {
+	if c.handOver(4 * d) {
 		c.nullify(v)
 	}
 	if stuck || c.unfinished(3*d) {
@@ -101,7 +101,7 @@ const maxGaps = 32
 // below it lacks the votes of those who had a certificate for it. No leader
 // could ever propose across the gap.
 func (c *Core) closeGaps() {
-	if c.closedAt == c.view || mutant.On(mutant.NoGapClosing) {
+	if c.closedAt == c.view {
 		return
 	}
 	c.closedAt = c.view

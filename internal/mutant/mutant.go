@@ -81,9 +81,6 @@ const (
 	WALPruneTooMuch
 	ExecutedTipTrusted
 	StatusNeverSent
-	HelpNeverAnswers
-	NoGapClosing
-	NoHandOver
 	SuspectsEverybody
 	CommitSkipsAncestors
 	FinalizeOnIndirect
@@ -97,7 +94,6 @@ const (
 	SignerCountedTwice
 	HashesMixed
 	EvidenceAcrossTerms
-	RangeSourceNeverChanges
 	FetchWithoutRetry
 	CertificateOfMixedResults
 	WatermarkGoesBack
@@ -143,28 +139,24 @@ var table = [...]entry{
 	NoQuarantine:                 {"no-quarantine", "incident 18", "a node goes on signing results after a certificate has contradicted one"},
 	OrdersPastDmax:               {"orders-past-dmax", "incident 18", "transactions are ordered however far certified execution is behind"},
 
-	AmnesiaIgnored:          {"amnesia-ignored", "", "a validator that lost its log votes at once"},
-	WALPruneTooMuch:         {"wal-prune-too-much", "", "pruning deletes every segment but the one in use"},
-	ExecutedTipTrusted:      {"executed-tip-trusted", "", "a delivered block counts as stored"},
-	StatusNeverSent:         {"status-never-sent", "", "a replica never says where it stands"},
-	HelpNeverAnswers:        {"help-never-answers", "", "a peer that is behind gets no help"},
-	NoGapClosing:            {"no-gap-closing", "", "gaps that nobody has a certificate for stay open"},
-	NoHandOver:              {"no-hand-over", "", "a term goes on although its blocks do not become final"},
-	SuspectsEverybody:       {"suspects-everybody", "", "a leader counts as dead after a moment's silence, whoever else was heard"},
-	CommitSkipsAncestors:    {"commit-skips-ancestors", "", "a finalization delivers its own block only"},
-	FinalizeOnIndirect:      {"finalize-on-indirect", "", "a block gets a FINALIZE when only a descendant in its term is notarized"},
-	ClockUnchecked:          {"clock-unchecked", "", "a block whose time is far ahead of the clock gets a NOTARIZE"},
-	TimeNotAboveParent:      {"time-not-above-parent", "", "a leader takes the time of its clock even if the parent's is later"},
-	InvalidBlockVoted:       {"invalid-block-voted", "", "a block that was judged invalid gets a NOTARIZE"},
-	MissingDataIsInvalid:    {"missing-data-is-invalid", "", "a block whose data is missing counts as invalid"},
-	LeaderUnchecked:         {"leader-unchecked", "", "anybody may propose in any view"},
-	PayloadHashUnchecked:    {"payload-hash-unchecked", "", "a payload need not be the one that its header names"},
-	VoteSignatureUnchecked:  {"vote-signature-unchecked", "", "a vote counts whoever signed it"},
-	SignerCountedTwice:      {"signer-counted-twice", "", "a vote that is sent again counts again"},
-	HashesMixed:             {"hashes-mixed", "", "votes for different blocks of a view count together"},
-	EvidenceAcrossTerms:     {"evidence-across-terms", "", "a NULLIFY and a FINALIZE in a later term are evidence"},
-	RangeSourceNeverChanges: {"range-source-never-changes", "", "a peer that answers no request for a range is asked for ever"},
-	FetchWithoutRetry:       {"fetch-without-retry", "", "a block whose answer was lost is not asked for again"},
+	AmnesiaIgnored:         {"amnesia-ignored", "", "a validator that lost its log votes at once"},
+	WALPruneTooMuch:        {"wal-prune-too-much", "", "pruning deletes every segment but the one in use"},
+	ExecutedTipTrusted:     {"executed-tip-trusted", "", "a delivered block counts as stored"},
+	StatusNeverSent:        {"status-never-sent", "", "a replica never says where it stands"},
+	SuspectsEverybody:      {"suspects-everybody", "", "a leader counts as dead after a moment's silence, whoever else was heard"},
+	CommitSkipsAncestors:   {"commit-skips-ancestors", "", "a finalization delivers its own block only"},
+	FinalizeOnIndirect:     {"finalize-on-indirect", "", "a block gets a FINALIZE when only a descendant in its term is notarized"},
+	ClockUnchecked:         {"clock-unchecked", "", "a block whose time is far ahead of the clock gets a NOTARIZE"},
+	TimeNotAboveParent:     {"time-not-above-parent", "", "a leader takes the time of its clock even if the parent's is later"},
+	InvalidBlockVoted:      {"invalid-block-voted", "", "a block that was judged invalid gets a NOTARIZE"},
+	MissingDataIsInvalid:   {"missing-data-is-invalid", "", "a block whose data is missing counts as invalid"},
+	LeaderUnchecked:        {"leader-unchecked", "", "anybody may propose in any view"},
+	PayloadHashUnchecked:   {"payload-hash-unchecked", "", "a payload need not be the one that its header names"},
+	VoteSignatureUnchecked: {"vote-signature-unchecked", "", "a vote counts whoever signed it"},
+	SignerCountedTwice:     {"signer-counted-twice", "", "a vote that is sent again counts again"},
+	HashesMixed:            {"hashes-mixed", "", "votes for different blocks of a view count together"},
+	EvidenceAcrossTerms:    {"evidence-across-terms", "", "a NULLIFY and a FINALIZE in a later term are evidence"},
+	FetchWithoutRetry:      {"fetch-without-retry", "", "a block whose answer was lost is not asked for again"},
 
 	CertificateOfMixedResults: {"certificate-of-mixed-results", "", "votes for different results of a block make one certificate"},
 	WatermarkGoesBack:         {"watermark-goes-back", "", "the watermark of a block may be below its parent's"},

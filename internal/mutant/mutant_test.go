@@ -206,7 +206,7 @@ func constants(file *ast.File) []string {
 	return names
 }
 
-// kebab writes NoGapClosing as no-gap-closing and WALPruneTooMuch as
+// kebab writes VoteTwice as vote-twice and WALPruneTooMuch as
 // wal-prune-too-much.
 func kebab(name string) string {
 	var b strings.Builder

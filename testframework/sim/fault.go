@@ -59,6 +59,7 @@ func (w *World) inflict(f *Fault) {
 	case Mute:
 		w.muted = MessageKind(f.Count)
 	case Step:
+		w.clockSeen = w.latestClock()
 		w.each(f, func(n *node) { n.clock.offset += f.For })
 	case Drift:
 		w.each(f, func(n *node) { n.drift(f.Count) })
@@ -215,6 +216,7 @@ func (w *World) heal() {
 		w.links[i].clogged = 0
 	}
 	w.unite()
+	w.clockSeen = w.latestClock() // Blocks carry the times of before.
 	for _, n := range w.nodes {
 		n.slow = 0
 		n.drift(0)

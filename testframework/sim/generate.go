@@ -81,6 +81,11 @@ func Generate(seed uint64, o Options) *Scenario {
 	}
 	d.dmax()
 	d.faults()
+	if d.s.Timing.MaxIdle == 0 && slices.ContainsFunc(d.s.Faults, func(f Fault) bool { return f.Kind == Diverge }) {
+		// Without heartbeats nothing arms the timers of a validator that may order nothing: a limit that
+		// the documents name.
+		d.s.Timing.MaxIdle = consensus.DefaultTiming().MaxIdle
+	}
 	return d.s
 }
 

@@ -34,6 +34,7 @@ type World struct {
 	muted     MessageKind
 	wounded   bool    // some disk lost what it had synced
 	away      []*node // stay down for a part of the second phase
+	clockSeen uint64  // Unix ms, see latestClock
 	topView   uint64  // the highest view that a correct node has been in
 	rate      float64
 	shift     uint32   // counts changes of rate: what an earlier one planned is void
@@ -450,9 +451,9 @@ func (w *World) held(n *node, s *consensus.Snapshot) {
 	}
 }
 
-// latestClock is the most that the wall clock of any correct node shows.
+// latestClock is the most that the wall clock of any correct node shows, or has shown before it was set.
 func (w *World) latestClock() uint64 {
-	latest := uint64(0)
+	latest := w.clockSeen
 	for _, n := range w.nodes {
 		if n.liar == nil {
 			latest = max(latest, n.clock.instant(w.now, n.started).UnixMs)
