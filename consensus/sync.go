@@ -473,7 +473,7 @@ func (c *Core) syncRange() {
 		c.wake(c.catchUp.at + rangeTimeout)
 		return // The last range is being judged.
 	}
-	if c.fin.Height > c.execTip.Height+maxExecutionLag {
+	if c.fin.Height > c.execTip.Height+maxExecutionLag && c.provenItself() {
 		return
 	}
 	next := c.rangeSource()
@@ -489,6 +489,13 @@ func (c *Core) syncRange() {
 	c.catchUp = catchUp{active: true, peer: next, from: c.fin.Height + 1, at: c.now.Mono}
 	c.send(next, LaneSync, &BlockRequest{From: c.fin.Height + 1, Count: rangeCount})
 	c.wake(c.now.Mono + rangeTimeout)
+}
+
+// provenItself reports that the final tip has a finalization of its own. Only such a
+// block is ever reported as executed: where one finalization made hundreds of
+// blocks final, waiting for the execution of one in between would be for ever.
+func (c *Core) provenItself() bool {
+	return c.fin.Finalization != nil && c.fin.Finalization.Hash == c.fin.Hash
 }
 
 // rangeSource picks the peer to ask for a range: the last one as long as it
