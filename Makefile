@@ -164,8 +164,8 @@ sim-short: machine $(SIM) ## The short forms of all of the above.
 	DURATION=30s .ci/determinism 100
 
 ## Promises, each against four real processes at full length. Nothing else should
-## run on the machine: the limits are times. TERCET_SCHEDULE=16,4 gives the networks
-## terms of 16 views and a window of 4; without it they are as new ones are.
+## run on the machine: the limits are times. TERCET_SCHEDULE=1,0 gives the networks
+## the published protocol; without it they are as new ones are.
 
 LONG := TERCET_LONG=1 go test -count=1 -v -timeout 60m ./testframework/chaos -run
 

@@ -171,11 +171,17 @@ func identity(key []byte) (crypto.PrivKey, peer.ID, error) {
 	return secret, id, nil
 }
 
+// maxAddrBytes is more than any address has; the errors of the parser quote all of it, escaped, twice.
+const maxAddrBytes = 512
+
 // parseAddrs returns the multiaddrs of a roster entry, without a trailing
 // /p2p/<id>, which must name the entry's peer.
 func parseAddrs(p p2p.Peer, id peer.ID) ([]ma.Multiaddr, error) {
 	var addrs []ma.Multiaddr
 	for _, s := range p.Addrs {
+		if len(s) > maxAddrBytes {
+			return nil, fmt.Errorf("address of peer %s (%s): %d bytes, at most %d", p.Name, p.ID, len(s), maxAddrBytes)
+		}
 		addr, err := ma.NewMultiaddr(s)
 		if err != nil {
 			return nil, fmt.Errorf("address of peer %s (%s): %w", p.Name, p.ID, err)
