@@ -115,8 +115,11 @@ const (
 	maxNullifications = 256
 	maxCertsPerAnswer = 64
 	maxProposals      = 32
-	// MaxBlocksPerRange is the most blocks that a [BlockResponse] has, and the most headers behind them.
+	// MaxBlocksPerRange is the most blocks that a [BlockResponse] has.
 	MaxBlocksPerRange = 512
+	// MaxHeadersPerRange is the most headers behind them: 160 bytes each, so that
+	// all of them and 4 MiB of blocks fit a frame of the sync lane.
+	MaxHeadersPerRange = 16384
 )
 
 // EncodeMessage returns tag(1) ‖ RLP(fields in order). The result of encoding
@@ -158,7 +161,7 @@ func DecodeMessage(frame []byte) (Message, error) {
 			return nil, invalidf("%d certificates in one answer", len(m.Certs))
 		}
 	case *BlockResponse:
-		if len(m.Proposals) > maxProposals || len(m.Blocks) > MaxBlocksPerRange || len(m.Headers) > MaxBlocksPerRange {
+		if len(m.Proposals) > maxProposals || len(m.Blocks) > MaxBlocksPerRange || len(m.Headers) > MaxHeadersPerRange {
 			return nil, invalidf("answer with %d proposals, %d blocks, %d headers", len(m.Proposals), len(m.Blocks), len(m.Headers))
 		}
 		for _, p := range m.Proposals {

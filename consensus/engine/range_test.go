@@ -12,7 +12,7 @@ import (
 // that ends far below.
 func TestRangeAnswer_provesRangesFarBelowAFinalization(t *testing.T) {
 	const count = 64
-	for _, final := range []int{1, count, count + 1, 3 * count, count + consensus.MaxBlocksPerRange} {
+	for _, final := range []int{1, count, count + 1, 3 * count, count + consensus.MaxHeadersPerRange} {
 		chain := make([]consensus.FinalBlock, final)
 		for i := range chain {
 			chain[i].Block = &consensus.Block{Header: consensus.Header{Height: uint64(i) + 1}}

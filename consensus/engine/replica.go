@@ -151,8 +151,8 @@ func RangeAnswer(blocks func(from uint64, count, maxBytes int) []consensus.Final
 		r.Blocks = append(r.Blocks, stored[i].Block)
 	}
 	next := req.From + uint64(len(stored))
-	for r.Finalization == nil && len(r.Headers) < consensus.MaxBlocksPerRange && len(stored) > 0 {
-		more := blocks(next, min(int(req.Count), consensus.MaxBlocksPerRange-len(r.Headers)), maxServeBytes)
+	for r.Finalization == nil && len(r.Headers) < consensus.MaxHeadersPerRange && len(stored) > 0 {
+		more := blocks(next, min(consensus.MaxBlocksPerRange, consensus.MaxHeadersPerRange-len(r.Headers)), maxServeBytes)
 		if len(more) == 0 {
 			return nil
 		}

@@ -166,7 +166,7 @@ func spamGossip(l *liar) {
 
 // Caps on lists in messages, and how much a block may hold.
 const (
-	maxCerts, maxProposals, maxHeaders, maxNullifications = 64, 32, 512, 256
+	maxCerts, maxProposals, maxHeaders, maxNullifications = 64, 32, 16384, 256
 	maxBlockBytes                                         = 1 << 16
 )
 

@@ -48,7 +48,7 @@ var brokenWorlds = []struct {
 		s := quick()
 		s.Wire = true
 		r := &consensus.BlockResponse{}
-		for range 600 {
+		for range 20_000 {
 			r.Headers = append(r.Headers, &consensus.Header{})
 		}
 		return bench(t, s).Say(0, r)
