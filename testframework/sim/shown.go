@@ -40,7 +40,7 @@ func (w *World) kept(n *node, records []consensus.Record) {
 		m, err := consensus.DecodeMessage(slices.Clone(records[i].Data))
 		if p, ok := m.(*consensus.Proposal); ok && err == nil {
 			w.judge(w.votes.Proposed(p.Hash(), &p.Block.Header))
-			if !complete(transactions(p.Block.Payload), p.Block.Data) {
+			if n.correct() && !complete(transactions(p.Block.Payload), p.Block.Data) {
 				w.violate("journal", "validator %d keeps NOTARIZE of view %d without the block's data", n.signer, records[i].View)
 			}
 		}

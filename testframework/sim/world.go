@@ -306,12 +306,12 @@ func (w *World) promised(n *node, m consensus.Message) {
 func (w *World) recovered(n *node, tip *consensus.Tip, records []consensus.Record) {
 	lost := n.rolledBack
 	n.reopened(tip.Height)
+	w.kept(n, records)
 	if n.validator() && n.correct() {
 		s := n.replica.Snapshot()
 		w.judge(w.journals.Recovered(n.signer, &invariant.Recovery{
 			Records: records, TipView: tip.View, StoreLost: lost, View: s.View, Voting: s.Voting,
 		}))
-		w.kept(n, records)
 		for i := range records {
 			if v, ok, err := invariant.Remembered(&records[i]); ok && err == nil {
 				w.judge(w.votes.Kept(n.signer, v.Kind, v.View, v.Hash))
