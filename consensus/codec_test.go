@@ -159,7 +159,7 @@ func TestDecodeMessage_capsLists(t *testing.T) {
 		"nullifications": crowded,
 		"inner ones":     &consensus.BlockResponse{Proposals: []*consensus.Proposal{crowded}},
 		"blocks":         &consensus.BlockResponse{Blocks: slices.Repeat([]*consensus.Block{block}, 513)},
-		"headers":        &consensus.BlockResponse{Headers: slices.Repeat([]*consensus.Header{&block.Header}, 513)},
+		"headers":        &consensus.BlockResponse{Headers: slices.Repeat([]*consensus.Header{&block.Header}, consensus.MaxHeadersPerRange+1)},
 		"proposals":      &consensus.BlockResponse{Proposals: slices.Repeat([]*consensus.Proposal{r.block(1, nil, nil)}, 33)},
 	} {
 		if _, err := consensus.DecodeMessage(consensus.EncodeMessage(m)); !errors.Is(err, consensus.ErrInvalid) {
