@@ -53,15 +53,6 @@ func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 }
 
-// cpuTime is what this process has used of all cores so far.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // mutantFlag lets a command run with a seeded bug, in builds that have them.
 func mutantFlag(cmd *cobra.Command, name *string) {
 	if mutant.Built {
@@ -187,12 +178,12 @@ idles, has to be quiet, and to answer at once. The exit code is 1 when a promise
 			defer cancel()
 			defer relaxed()()
 			b := sim.Batch{From: from, To: to, Options: o, Jobs: f.jobs, Stop: stop, Progress: batchProgress(to - from + 1)}
-			begun, cpu := time.Now(), cpuTime()
+			begun, cpu := time.Now(), sim.CPUTime()
 			s, err := b.Run(ctx)
 			if err != nil && s == nil {
 				return err
 			}
-			if err := printBatch(cmd.OutOrStdout(), s, &f, o, time.Since(begun), cpuTime()-cpu); err != nil {
+			if err := printBatch(cmd.OutOrStdout(), s, &f, o, time.Since(begun), sim.CPUTime()-cpu); err != nil {
 				return err
 			}
 			if err != nil {

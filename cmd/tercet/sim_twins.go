@@ -45,9 +45,9 @@ by names only count once; a sample draws without repetition.`,
 			ctx, cancel := interruptible(cmd)
 			defer cancel()
 			plan.Jobs, plan.Progress = f.jobs, twinsProgress()
-			begun, cpu := time.Now(), cpuTime()
+			begun, cpu := time.Now(), sim.CPUTime()
 			r := t.Sweep(ctx, plan)
-			if err := printTwins(cmd.OutOrStdout(), t, r, &f, time.Since(begun), cpuTime()-cpu); err != nil {
+			if err := printTwins(cmd.OutOrStdout(), t, r, &f, time.Since(begun), sim.CPUTime()-cpu); err != nil {
 				return err
 			}
 			if r.Violations > 0 {

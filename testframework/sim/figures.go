@@ -129,7 +129,7 @@ func measureSpeed(n, repeats int) (*Speed, error) {
 		s := steady(n, 16, 4, 0)
 		s.Network.MinLatency, s.Network.MaxLatency = 20*time.Millisecond, 60*time.Millisecond
 		s.Disk.Sync = time.Millisecond
-		before := processTime()
+		before := CPUTime()
 		r, err := Run(s)
 		if err == nil {
 			err = r.Err
@@ -137,7 +137,7 @@ func measureSpeed(n, repeats int) (*Speed, error) {
 		if err != nil {
 			return nil, err
 		}
-		rates = append(rates, r.At.Seconds()/max((processTime()-before).Seconds(), 1e-9))
+		rates = append(rates, r.At.Seconds()/max((CPUTime()-before).Seconds(), 1e-9))
 		x.Blocks, x.Messages = float64(r.Stats.Height)/r.At.Seconds(), float64(r.Stats.Sent)/r.At.Seconds()
 	}
 	slices.Sort(rates)
@@ -145,8 +145,8 @@ func measureSpeed(n, repeats int) (*Speed, error) {
 	return x, nil
 }
 
-// processTime is what this process has used of all cores so far.
-func processTime() time.Duration {
+// CPUTime is what this process has used of all cores so far.
+func CPUTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
