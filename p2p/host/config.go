@@ -171,7 +171,7 @@ func identity(key []byte) (crypto.PrivKey, peer.ID, error) {
 	return secret, id, nil
 }
 
-// maxAddrBytes is more than any address has; the errors of the parser quote all of it, escaped, twice.
+// maxAddrBytes is more than any address has.
 const maxAddrBytes = 512
 
 // parseAddrs returns the multiaddrs of a roster entry, without a trailing
@@ -184,7 +184,8 @@ func parseAddrs(p p2p.Peer, id peer.ID) ([]ma.Multiaddr, error) {
 		}
 		addr, err := ma.NewMultiaddr(s)
 		if err != nil {
-			return nil, fmt.Errorf("address of peer %s (%s): %w", p.Name, p.ID, err)
+			// The parser repeats the address in each layer of its error, escaped.
+			return nil, fmt.Errorf("address of peer %s (%s): %.*s", p.Name, p.ID, maxAddrBytes, err.Error())
 		}
 		transport, named := peer.SplitAddr(addr)
 		if named != "" && named != id {

@@ -22,6 +22,7 @@ func FuzzNew_roster(f *testing.F) {
 	f.Add(own, string(id), "/dns4/node1.example.com/tcp/1/p2p/"+string(id), "ff")
 	f.Add(own, string(id), "/ip6/::1/udp/1/quic-v1", "ff")
 	f.Add(own, "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N", "/tcp/tcp", "")
+	f.Add(own, string(id), "/ip4/"+strings.Repeat("\xd5", 500)+"/tcp/1", "ff")
 	f.Add(own[:31], "1", "/unix//tcp/1", "FF")
 	f.Add(make([]byte, 32), "", "/ip4/1.2.3.4/tcp/1/p2p-circuit", "ff")
 	f.Fuzz(func(t *testing.T, key []byte, id, addr, network string) {
