@@ -25,6 +25,6 @@ docs/contracts.md is the tutorial.`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newContractABI())
+	cmd.AddCommand(newContractNew(), newContractBuild(), newContractCheck(), newContractABI())
 	return cmd
 }

@@ -206,7 +206,7 @@ func (p *signatureParser) param(depth int) (abiParam, error) {
 	word, named := p.name()
 	if p.peek() == "(" && (!named || word == "tuple") {
 		var err error
-		if a.Components, err = p.params(depth+1); err != nil {
+		if a.Components, err = p.params(depth + 1); err != nil {
 			return a, err
 		}
 		word = "tuple"
