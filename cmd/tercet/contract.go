@@ -25,6 +25,9 @@ docs/contracts.md is the tutorial.`,
 		Args: subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newContractNew(), newContractBuild(), newContractCheck(), newContractABI())
+	cmd.AddCommand(
+		newContractNew(), newContractBuild(), newContractCheck(), newContractDeploy(), newContractCall(), newContractSend(),
+		newContractABI(),
+	)
 	return cmd
 }

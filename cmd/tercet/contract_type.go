@@ -157,7 +157,7 @@ func checkType(a abiParam, depth int) error {
 	return nil
 }
 
-// arguments are parameters as the codec has them. They passed checkParams.
+// arguments are parameters as the codec has them, none of them indexed. They passed checkParams.
 func arguments(params []abiParam) (abi.Arguments, error) {
 	var args abi.Arguments
 	for _, m := range marshalings(params, "arg") {
@@ -165,7 +165,7 @@ func arguments(params []abiParam) (abi.Arguments, error) {
 		if err != nil {
 			return nil, fmt.Errorf("type %q: %w", m.Type, err)
 		}
-		args = append(args, abi.Argument{Name: m.Name, Type: t, Indexed: m.Indexed})
+		args = append(args, abi.Argument{Name: m.Name, Type: t})
 	}
 	return args, nil
 }
@@ -175,8 +175,7 @@ func marshalings(params []abiParam, prefix string) []abi.ArgumentMarshaling {
 	var list []abi.ArgumentMarshaling
 	for i, a := range params {
 		list = append(list, abi.ArgumentMarshaling{
-			Name: prefix + strconv.Itoa(i), Type: a.Type, Indexed: a.Indexed,
-			Components: marshalings(a.Components, "field"),
+			Name: prefix + strconv.Itoa(i), Type: a.Type, Components: marshalings(a.Components, "field"),
 		})
 	}
 	return list

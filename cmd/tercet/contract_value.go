@@ -59,9 +59,13 @@ type argument struct {
 	Value any    `json:"value"`
 }
 
-func (a argument) String() string {
+// String is the value alone.
+func (a argument) String() string { return valueText(a.Value, false) }
+
+// listed is the value among others, with its name if it has one.
+func (a argument) listed() string {
 	if a.Name == "" {
-		return valueText(a.Value, false)
+		return valueText(a.Value, true)
 	}
 	return a.Name + ": " + valueText(a.Value, true)
 }
