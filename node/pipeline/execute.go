@@ -13,10 +13,11 @@ import (
 	"github.com/tercet-chain/tercet/ledger/state"
 )
 
-// executed is a block with the state changes that made it.
+// executed is a block with the state changes that made it and the codes that it deployed.
 type executed struct {
 	block   *ledger.Block
 	changes []ledger.Change
+	codes   []ledger.Code
 	cert    *ledger.ExecCert // that the payload carries, or nil
 }
 

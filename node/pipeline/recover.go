@@ -229,7 +229,7 @@ func pull(changes []ledger.Change) func() (ledger.Change, bool, error) {
 var ErrState = errors.New("state.ldb does not hold the state that it names")
 
 // load fills a state from state.ldb. It fails with ErrState when the content does not give the
-// marker's root.
+// marker's root, or the code of an activation is not there.
 func (r *recovery) load(m store.Marker) error {
 	r.state = state.New()
 	var scanErr error
@@ -246,6 +246,11 @@ func (r *recovery) load(m store.Marker) error {
 		c, ok := next()
 		if !ok && scanErr != nil {
 			return ledger.Change{}, false, scanErr
+		}
+		if hash, isCode := ledger.ParseCodeKey(c.Key); isCode {
+			if _, err := r.store.Code(hash); err != nil {
+				return ledger.Change{}, false, err
+			}
 		}
 		return c, ok, nil
 	}, m.LastHeight)
