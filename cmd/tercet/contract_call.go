@@ -85,6 +85,9 @@ and logs and errors of the contract's own are explained. Arguments are written a
 			if err != nil {
 				return err
 			}
+			if err := f.chain.wantCode(cmd.Context(), t.address, "latest"); err != nil {
+				return err
+			}
 			s, err := f.send(cmd.Context(), &message{to: &t.address, data: t.data}, t.abi)
 			return f.print(cmd, s, err)
 		},
@@ -165,9 +168,8 @@ func (c *chain) call(ctx context.Context, m *message, t *target, block string) (
 		return nil, nil, err
 	}
 	if len(result) == 0 && len(t.function.Outputs) > 0 {
-		var code hexutil.Bytes
-		if err := c.ask(ctx, &code, "eth_getCode", t.address, block); err == nil && len(code) == 0 {
-			return nil, nil, fmt.Errorf("%s is no contract: check the address, and that --rpc names a node of its chain", t.address)
+		if err := c.wantCode(ctx, t.address, block); err != nil {
+			return nil, nil, err
 		}
 	}
 	outputs, err := decodeArguments(t.function.Outputs, result)
@@ -175,6 +177,20 @@ func (c *chain) call(ctx context.Context, m *message, t *target, block string) (
 		return nil, nil, fmt.Errorf("what %s answered, 0x%s: %w: check what the signature returns", t.function.signature(), hex.EncodeToString(result[:min(len(result), 256)]), err)
 	}
 	return result, outputs, nil
+}
+
+// wantCode refuses an account without code: a call of one succeeds and does nothing.
+func (c *chain) wantCode(ctx context.Context, at common.Address, block string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var code hexutil.Bytes
+	if err := c.ask(ctx, &code, "eth_getCode", at, block); err != nil {
+		return err
+	}
+	if len(code) == 0 {
+		return fmt.Errorf("%s is no contract: check the address, and that --rpc names a node of its chain", at)
+	}
+	return nil
 }
 
 // printOutputs writes a value on a line; what nobody said how to read is written in hexadecimal digits.

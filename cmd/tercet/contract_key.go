@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/ecdsa"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -14,12 +15,11 @@ import (
 
 // keyFlags say who signs. No flag takes a secret: command lines are seen by other users and kept by shells.
 type keyFlags struct {
-	devAccount            int
-	keyFile, passwordFile string
+	devAccount, keyFile, passwordFile string
 }
 
 func (f *keyFlags) add(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.devAccount, "dev-account", -1, `sign with development account 0 to 9, whose keys are public (see "tercet keys list --dev")`)
+	cmd.Flags().StringVar(&f.devAccount, "dev-account", "", "sign with the development account of this `NUMBER`, 0 to 9; their keys are public")
 	cmd.Flags().StringVar(&f.keyFile, "key-file", "", "sign with the key in this `file`: 64 hexadecimal digits, or a keystore")
 	cmd.Flags().StringVar(&f.passwordFile, "password-file", "", "open the keystore with the first line of this `file`")
 }
@@ -27,22 +27,24 @@ func (f *keyFlags) add(cmd *cobra.Command) {
 // key reads the key of whoever is to sign.
 func (f *keyFlags) key() (*ecdsa.PrivateKey, error) {
 	switch {
-	case f.keyFile != "" && f.devAccount >= 0:
+	case f.keyFile != "" && f.devAccount != "":
 		return nil, usage("both --key-file and --dev-account: name one who signs")
 	case f.keyFile != "":
 		return config.LoadAccountKey(f.keyFile, f.passwordFile)
-	case f.devAccount < 0:
+	case f.devAccount == "":
 		return nil, usage("who signs? --dev-account 0 on a development chain, or --key-file FILE")
-	case f.devAccount >= devAccountCount:
-		return nil, usage("--dev-account %d: use 0 to %d", f.devAccount, devAccountCount-1)
+	}
+	n, err := strconv.ParseUint(f.devAccount, 10, 8)
+	if err != nil || n >= devAccountCount {
+		return nil, usage("--dev-account %s: use 0 to %d", f.devAccount, devAccountCount-1)
 	}
 	accounts, err := devAccounts()
 	if err != nil {
 		return nil, err
 	}
-	key, err := crypto.HexToECDSA(strings.TrimPrefix(accounts[f.devAccount].PrivateKey, "0x"))
+	key, err := crypto.HexToECDSA(strings.TrimPrefix(accounts[n].PrivateKey, "0x"))
 	if err != nil {
-		return nil, fmt.Errorf("deriving development account %d: %w", f.devAccount, err)
+		return nil, fmt.Errorf("deriving development account %d: %w", n, err)
 	}
 	return key, nil
 }

@@ -33,7 +33,7 @@ type chain struct {
 }
 
 func (c *chain) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.rpc, "rpc", defaultRPC, rpcFlagHelp)
+	rpcFlag(cmd, &c.rpc)
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 30*time.Second, "how long to wait for the node")
 }
 

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 const (
@@ -88,11 +91,14 @@ func unwrapURL(err error) error {
 	return err
 }
 
-// rpcFlagHelp is the help of --rpc, and where a node is that listens where it does by default.
-const (
-	rpcFlagHelp = "the node's JSON-RPC `URL`"
-	defaultRPC  = "http://127.0.0.1:8545"
-)
+// rpcFlag adds --rpc. Its default is where a node listens by default, unless the environment names another.
+func rpcFlag(cmd *cobra.Command, url *string) {
+	fallback := "http://127.0.0.1:8545"
+	if named := os.Getenv("TERCET_URL"); named != "" {
+		fallback = named
+	}
+	cmd.Flags().StringVar(url, "rpc", fallback, "the node's JSON-RPC `URL`, or set $TERCET_URL")
+}
 
 // unreachable says what to do about a node that did not answer; what it answered stays as it is.
 func unreachable(err error) error {

@@ -54,7 +54,7 @@ answer as the node gave it, and the proofs under accusations if there are any.`,
 			return printAccused(cmd.OutOrStdout(), proofs)
 		},
 	}
-	cmd.Flags().StringVar(&url, "rpc", defaultRPC, rpcFlagHelp)
+	rpcFlag(cmd, &url)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
