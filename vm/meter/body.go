@@ -229,6 +229,9 @@ func (b *body) instruction() {
 	default:
 		b.refused(op, in, at)
 	}
+	if b.m.lab != nil && b.m.lab.single {
+		b.settle()
+	}
 }
 
 // keep takes an instruction into the result, and its price into that of the basic block. It says whether it
@@ -369,7 +372,11 @@ func (b *body) callIndirect(op byte, in *instruction, at int) {
 
 // apply takes a function's parameters from the operands and puts its result there.
 func (b *body) apply(t *functionType) {
+	top := &b.blocks[len(b.blocks)-1]
 	for _, v := range slices.Backward(t.params) {
+		if top.unreachable && len(b.operands) == top.height {
+			break // the others are not known either, and calls that never happen cost nothing
+		}
 		b.pop(valueType(v))
 	}
 	for _, v := range t.results {
