@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/node/txpool"
@@ -34,6 +35,25 @@ func invalidParams(format string, args ...any) error {
 // busy is the answer to who exceeds a bound that others share: nothing is wrong with the request.
 func busy(format string, args ...any) error {
 	return &codedError{codeLimit, "server is busy: " + fmt.Sprintf(format, args...)}
+}
+
+// rangeError asks for a shorter range of blocks, in the words that clients of public nodes know.
+type rangeError struct {
+	message  string
+	from, to uint64
+}
+
+func (e *rangeError) Error() string  { return e.message }
+func (e *rangeError) ErrorCode() int { return codeLimit }
+
+// ErrorData is the range to ask for.
+func (e *rangeError) ErrorData() any {
+	return map[string]hexutil.Uint64{"from": hexutil.Uint64(e.from), "to": hexutil.Uint64(e.to)}
+}
+
+// shorter is the answer to a query of logs that a part of its range would not get.
+func shorter(from, to uint64, format string, args ...any) error {
+	return &rangeError{fmt.Sprintf("%s. Try with this block range [%#x, %#x].", fmt.Sprintf(format, args...), from, to), from, to}
 }
 
 // broken logs a failure of the node itself, which clients learn about without details.

@@ -68,7 +68,8 @@ type chain struct {
 	certified atomic.Uint64
 	syncing   bool
 	evidence  []rpc.Evidence
-	hold      chan struct{} // when set, Submit waits until it is closed
+	amend     func(*exec.Result) // when set, changes what executing the next blocks gave
+	hold      chan struct{}      // when set, Submit waits until it is closed
 }
 
 // newChain runs a server over a fresh chain in a temporary directory.
@@ -159,10 +160,18 @@ func (c *chain) execute(txs ...*ledger.Transaction) *ledger.Block {
 	}
 	result, err := exec.Execute(c.genesis, c.parent, &o, txs, c.state)
 	must(c.t, err)
+	if c.amend != nil {
+		c.amend(result)
+	}
 	root, err := c.state.Apply(height, result.Changes)
 	must(c.t, err)
 	header := ledger.SealHeader(c.genesis, c.parent, &o, result.Transactions, result.Receipts, root)
 	block := ledger.NewBlock(o, header, result.Transactions, result.Receipts, result.Drops)
+	for _, r := range block.Receipts {
+		for _, l := range r.Logs {
+			l.BlockHash = header.Hash()
+		}
+	}
 	must(c.t, c.store.CommitBlocks([]*ledger.Block{block}))
 	c.parent = header
 	c.server.Executed(block)

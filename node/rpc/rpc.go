@@ -92,6 +92,11 @@ type Config struct {
 	MaxWaiters int
 	// MaxLogRange caps the blocks of one eth_getLogs; default 10,000.
 	MaxLogRange uint64
+	// MaxCalls caps the contract calls at work, and likewise the searches for logs; default one fewer than
+	// there are processors, at least 1, so that consensus always finds one. Others wait for up to a second.
+	MaxCalls int
+	// CallTimeout ends a contract call or a search for logs; default 5 s.
+	CallTimeout time.Duration
 	// SendWait is how long a single eth_sendRawTransaction may wait for the commit; 0 turns it off.
 	SendWait time.Duration
 }
@@ -103,6 +108,7 @@ const (
 	defaultMaxConcurrent    = 256
 	defaultMaxWaiters       = 4096
 	defaultMaxLogRange      = 10_000
+	defaultCallTimeout      = 5 * time.Second
 
 	// readTimeout is for a client to send its request, writeTimeout for it and the answer together;
 	// syncMax, the longest wait of eth_sendRawTransactionSync, is below it.
@@ -140,6 +146,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.MaxResponseBytes, defaultMaxResponseBytes},
 		{&c.MaxConcurrent, defaultMaxConcurrent},
 		{&c.MaxWaiters, defaultMaxWaiters},
+		{&c.MaxCalls, max(1, runtime.GOMAXPROCS(0)-1)},
 	} {
 		if *l.value <= 0 {
 			*l.value = l.deflt
@@ -147,6 +154,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxLogRange == 0 {
 		c.MaxLogRange = defaultMaxLogRange
+	}
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = defaultCallTimeout
 	}
 	return c, nil
 }
@@ -165,6 +175,7 @@ type Server struct {
 	limits    ledger.Limits
 	body      chan struct{} // a token per large body being read; see gate.go
 	work      *gate
+	searches  *gate // for logs
 	waiting   atomic.Int64
 	// stopping is closed by Run when its context ends; nobody sends.
 	stopping chan struct{}
@@ -185,7 +196,8 @@ func New(cfg Config) (*Server, error) {
 		recent:    newRecent(),
 		filters:   newFilters(),
 		body:      make(chan struct{}, maxLargeBodies),
-		work:      newGate(cfg.MaxConcurrent),
+		work:      newGate(cfg.MaxConcurrent, queueFactor*cfg.MaxConcurrent),
+		searches:  newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
 		stopping:  make(chan struct{}),
 	}
 	if s.genesis, err = genesisView(cfg.Genesis); err != nil {
