@@ -15,7 +15,8 @@ const (
 	codeInvalidParams = -32602
 	codeInternal      = -32603
 	codeLimit         = -32005 // EIP-1474: limit exceeded
-	codeSyncTimeout   = 4      // EIP-7966
+	codeReverted      = 3
+	codeSyncTimeout   = 4 // EIP-7966
 )
 
 // codedError is an error with its JSON-RPC code.
@@ -35,6 +36,18 @@ func invalidParams(format string, args ...any) error {
 func busy(format string, args ...any) error {
 	return &codedError{codeLimit, "server is busy: " + fmt.Sprintf(format, args...)}
 }
+
+// revertError is a call that a contract refused, with what it said.
+type revertError struct {
+	message string
+	data    hexutil.Bytes
+}
+
+func (e *revertError) Error() string  { return e.message }
+func (e *revertError) ErrorCode() int { return codeReverted }
+
+// ErrorData is the revert data in hex; clients decode custom errors from it.
+func (e *revertError) ErrorData() any { return e.data }
 
 // rangeError asks for a shorter range of blocks, in the words that clients of public nodes know.
 type rangeError struct {

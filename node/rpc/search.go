@@ -25,65 +25,20 @@ const (
 
 func logBytes(l *types.Log) int { return logOverhead + common.HashLength*len(l.Topics) + len(l.Data) }
 
-// logMatcher is a query made fit for many logs. Nil sets match anything.
-type logMatcher struct {
-	addresses map[common.Address]struct{}
-	topics    []map[common.Hash]struct{} // by position
-}
-
-func newLogMatcher(q *logQuery) *logMatcher {
-	m := &logMatcher{topics: make([]map[common.Hash]struct{}, len(q.Topics))}
-	if len(q.Address) > 0 {
-		m.addresses = make(map[common.Address]struct{}, len(q.Address))
-	}
+// storeQuery is a checked query as the store takes it.
+func (q *logQuery) storeQuery() store.LogQuery {
+	var out store.LogQuery
 	for _, a := range q.Address {
-		m.addresses[common.Address(a)] = struct{}{}
+		out.Addresses = append(out.Addresses, common.Address(a))
 	}
-	for i, position := range q.Topics {
-		if len(position) > 0 {
-			m.topics[i] = make(map[common.Hash]struct{}, len(position))
-		}
+	for _, position := range q.Topics {
+		var topics []common.Hash
 		for _, topic := range position {
-			m.topics[i][common.Hash(topic)] = struct{}{}
+			topics = append(topics, common.Hash(topic))
 		}
+		out.Topics = append(out.Topics, topics)
 	}
-	return m
-}
-
-// matches says whether a log is among those asked for. A query with more positions than a log has topics
-// does not match it, whatever it wants there: as in go-ethereum.
-func (m *logMatcher) matches(l *types.Log) bool {
-	if _, ok := m.addresses[l.Address]; m.addresses != nil && !ok || len(m.topics) > len(l.Topics) {
-		return false
-	}
-	for i, set := range m.topics {
-		if _, ok := set[l.Topics[i]]; set != nil && !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// mayMatch says whether a block with that bloom can have a log that matches.
-func (m *logMatcher) mayMatch(bloom types.Bloom) bool {
-	if bloom == (types.Bloom{}) || m.addresses != nil && !anyIn(bloom, m.addresses, common.Address.Bytes) {
-		return false
-	}
-	for _, set := range m.topics {
-		if set != nil && !anyIn(bloom, set, common.Hash.Bytes) {
-			return false
-		}
-	}
-	return true
-}
-
-func anyIn[K comparable](bloom types.Bloom, set map[K]struct{}, bytes func(K) []byte) bool {
-	for k := range set {
-		if bloom.Test(bytes(k)) {
-			return true
-		}
-	}
-	return false
+	return out
 }
 
 // searchLogs returns the logs that match a checked query in the blocks of a range up to reached, which is
@@ -94,18 +49,22 @@ func (s *Server) searchLogs(ctx context.Context, q *logQuery, from, to uint64) (
 		return nil, 0, busy("too many searches for logs at once")
 	}
 	defer slot.release()
-	m, deadline := newLogMatcher(q), time.Now().Add(s.cfg.CallTimeout)
+	deadline, query := time.Now().Add(s.cfg.CallTimeout), q.storeQuery()
+	heights, err := s.cfg.Store.LogBlocks(query, max(from, 1), to) // the genesis has no logs, and need not be there
+	if err != nil {
+		return nil, 0, s.broken(fmt.Errorf("looking for logs in the blocks %d to %d: %w", from, to, err))
+	}
 	logs = []*types.Log{}
 	size := 0
-	for height := from; height <= to; height++ {
+	for i, height := range heights {
 		if err := ctx.Err(); err != nil {
 			return nil, 0, err
 		}
-		found, bytes, err := s.logsOf(height, m)
+		found, bytes, err := s.logsOf(height, &query)
 		if err != nil {
 			return nil, 0, err
 		}
-		if size += bytes; height > from && (len(logs)+len(found) > maxLogs || size > maxLogBytes || time.Now().After(deadline)) {
+		if size += bytes; i > 0 && (len(logs)+len(found) > maxLogs || size > maxLogBytes || time.Now().After(deadline)) {
 			return logs, height - 1, nil
 		}
 		logs = append(logs, found...)
@@ -114,18 +73,14 @@ func (s *Server) searchLogs(ctx context.Context, q *logQuery, from, to uint64) (
 }
 
 // logsOf returns the logs of a block that match, and about how many bytes they are.
-func (s *Server) logsOf(height uint64, m *logMatcher) (logs []*types.Log, size int, err error) {
-	header, err := s.header(height)
-	if err != nil || !m.mayMatch(header.Bloom) {
-		return nil, 0, err
-	}
+func (s *Server) logsOf(height uint64, q *store.LogQuery) (logs []*types.Log, size int, err error) {
 	receipts, err := s.receipts(height)
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, r := range receipts {
 		for _, l := range r.Logs {
-			if m.matches(l) {
+			if q.Matches(l) {
 				logs = append(logs, shown(l))
 				size += logBytes(l)
 			}
