@@ -43,11 +43,14 @@ type Block struct {
 	Drops []Drop
 }
 
-// NewBlock joins the parts of an executed block and writes the header's hash into the receipts.
+// NewBlock joins the parts of an executed block and writes the header's hash into receipts and logs.
 func NewBlock(o Ordered, header *types.Header, txs []*Transaction, receipts []*types.Receipt, drops []Drop) *Block {
 	hash := header.Hash()
 	for _, r := range receipts {
 		r.BlockHash = hash
+		for _, l := range r.Logs {
+			l.BlockHash = hash
+		}
 	}
 	return &Block{Ordered: o, Header: header, Transactions: txs, Receipts: receipts, Drops: drops}
 }

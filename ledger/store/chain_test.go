@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/big"
@@ -29,6 +30,8 @@ type chain struct {
 	nonce   uint64
 	blocks  []*ledger.Block
 	changes [][]ledger.Change
+	codes   [][]ledger.Code // that each block deployed
+	deploys []ledger.Code   // in the next block
 }
 
 func newChain(t testing.TB) *chain {
@@ -50,8 +53,13 @@ func newChain(t testing.TB) *chain {
 	c.blocks = append(c.blocks, &ledger.Block{
 		Ordered: ledger.Ordered{TimeMs: 1_000, Hash: header.MixDigest}, Header: header,
 	})
-	c.changes = append(c.changes, changes)
+	c.changes, c.codes = append(c.changes, changes), append(c.codes, nil)
 	return c
+}
+
+// deploy makes the next block deploy code.
+func (c *chain) deploy(code string) {
+	c.deploys = append(c.deploys, ledger.Code{Hash: crypto.Keccak256Hash([]byte(code)), Bytes: []byte(code)})
 }
 
 func (c *chain) transfer() *ledger.Transaction {
@@ -111,6 +119,12 @@ func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
 			written[ledger.Path(key)] = ledger.Change{Path: ledger.Path(key), Key: key, Value: ledger.EncodeAccount(acc)}
 		}
 	}
+	for _, code := range c.deploys {
+		key := ledger.CodeKey(code.Hash)
+		written[ledger.Path(key)] = ledger.Change{Path: ledger.Path(key), Key: key, Value: ledger.EncodeActivation(ledger.Activation{
+			Version: 1, Pages: 2, ModuleBytes: uint32(len(code.Bytes)), Gas: height,
+		})}
+	}
 	if len(hashes) > 0 {
 		o.Payload = ledger.EncodePayload(&ledger.Payload{TxHashes: hashes})
 		o.Data = ledger.EncodeData(raws)
@@ -125,7 +139,8 @@ func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
 	for _, r := range b.Receipts {
 		r.BlockHash = b.Header.Hash()
 	}
-	c.blocks, c.changes = append(c.blocks, b), append(c.changes, changes)
+	c.blocks, c.changes, c.codes = append(c.blocks, b), append(c.changes, changes), append(c.codes, c.deploys)
+	c.deploys = nil
 	return b
 }
 
@@ -134,9 +149,12 @@ func sortChanges(cs []ledger.Change) []ledger.Change {
 	return cs
 }
 
-// grow appends blocks of two transfers each up to a height.
+// grow appends blocks of two transfers each up to a height; each third one deploys code.
 func (c *chain) grow(height uint64) *chain {
 	for uint64(len(c.blocks)) <= height {
+		if len(c.blocks)%3 == 2 {
+			c.deploy(fmt.Sprintf("code of block %d", len(c.blocks)))
+		}
 		c.add([]*ledger.Transaction{c.transfer(), c.transfer()}, nil)
 	}
 	return c
@@ -171,6 +189,11 @@ func (c *chain) coalesce(first, last uint64) []ledger.Change {
 	return sortChanges(slices.Collect(maps.Values(m)))
 }
 
+// deployed lists the codes of a range of blocks.
+func (c *chain) deployed(first, last uint64) []ledger.Code {
+	return slices.Concat(c.codes[first : last+1]...)
+}
+
 // catchUp brings a store from wherever it is to a height, two blocks a commit, as a node does.
 func (c *chain) catchUp(s *store.Store, height uint64) error {
 	next := uint64(0)
@@ -195,7 +218,7 @@ func (c *chain) derive(s *store.Store, height uint64) error {
 		first = m.LastHeight + 1
 	}
 	if first <= height {
-		if err := s.FlushState(c.marker(first, height), c.coalesce(first, height)); err != nil {
+		if err := s.FlushState(c.marker(first, height), c.coalesce(first, height), c.deployed(first, height)); err != nil {
 			return err
 		}
 	}
@@ -269,6 +292,11 @@ func (c *chain) checkState(s *store.Store, m store.Marker, some bool) {
 			c.t.Fatal("state without a marker")
 		}
 		return
+	}
+	for _, code := range c.deployed(0, m.LastHeight) {
+		if got, err := s.Code(code.Hash); err != nil || !bytes.Equal(got, code.Bytes) {
+			c.t.Fatalf("code %s is %q, %v; want %q", code.Hash, got, err, code.Bytes)
+		}
 	}
 	root, err := fresh.Load(func() (ledger.Change, bool, error) {
 		if len(all) == 0 {

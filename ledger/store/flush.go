@@ -15,11 +15,12 @@ import (
 // keptMarkers is how many markers stay in the chain: an hour of flushes at one a second.
 const keptMarkers = 3600
 
-// FlushState writes the coalesced changes of the blocks from m.FirstHeight to m.LastHeight and their
-// marker in one synced batch. changes MUST be sorted by path and hold the last value of each path. The
-// marker must follow the one before and name the committed block of its last height; otherwise it
-// fails with [ErrOrder] and writes nothing. Any other error is a failed write and latches.
-func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
+// FlushState writes the coalesced changes of the blocks from m.FirstHeight to m.LastHeight, the codes that
+// they deployed and their marker in one synced batch. changes MUST be sorted by path and hold the last
+// value of each path; codes that are there already may be among codes. The marker must follow the one
+// before and name the committed block of its last height; otherwise it fails with [ErrOrder] and writes
+// nothing. Any other error is a failed write and latches.
+func (s *Store) FlushState(m Marker, changes []ledger.Change, codes []ledger.Code) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
@@ -43,6 +44,9 @@ func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
 			batch.Put(stateKey(&c.Path), encodeStateValue(c.Key, c.Value))
 		}
 	}
+	for _, c := range codes {
+		batch.Put(codeKey(c.Hash), c.Bytes)
+	}
 	marker := encodeMarker(&m, prev, sha256.Sum256(batch.Dump()))
 	batch.Put(markerKey(next.seq), marker)
 	if next.seq >= keptMarkers {
@@ -53,6 +57,7 @@ func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
 	}
 	next.Marker, next.hash = m, markerHash(marker)
 	s.marker.Store(&next)
+	s.codes.release(codes)
 	return nil
 }
 
@@ -133,7 +138,7 @@ func (s *Store) checkState(d *database) error {
 		return explain(stateName, err)
 	}
 	if last == nil {
-		return d.expectNone(tableState)
+		return errors.Join(d.expectNone(tableState), d.expectNone(tableCode))
 	}
 	// Each flush removes the marker that is keptMarkers older, so that the first one is known too.
 	if want := last.seq - min(last.seq, keptMarkers-1); first != want {

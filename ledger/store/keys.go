@@ -20,6 +20,7 @@ const (
 // Tables of state.ldb.
 const (
 	tableState  = 'S' // path → uvarint length of the raw key ‖ raw key ‖ value
+	tableCode   = 'K' // hash → code
 	tableMarker = 'C' // be64 sequence → marker
 )
 
@@ -56,6 +57,8 @@ func parseHeight(key []byte) (uint64, bool) {
 }
 
 func stateKey(path *[32]byte) []byte { return append([]byte{tableState}, path[:]...) }
+
+func codeKey(hash common.Hash) []byte { return append([]byte{tableCode}, hash[:]...) }
 
 func markerKey(seq uint64) []byte { return heightKey(tableMarker, seq) }
 

@@ -85,6 +85,7 @@ type Store struct {
 	// are found from the moment of their commit.
 	recentMu sync.RWMutex
 	recent   recent
+	codes    codes
 	failure  atomic.Pointer[error]
 }
 
