@@ -194,11 +194,11 @@ func checkHashes(t *testing.T, text string) {
 	}
 }
 
-func parseABI(t *testing.T, c contracts.Contract) abi.ABI {
-	t.Helper()
+func parseABI(tb testing.TB, c contracts.Contract) abi.ABI {
+	tb.Helper()
 	parsed, err := abi.JSON(bytes.NewReader(c.ABI))
 	if err != nil {
-		t.Fatalf("the ABI of %s: %v", c.Name, err)
+		tb.Fatalf("the ABI of %s: %v", c.Name, err)
 	}
 	return parsed
 }
