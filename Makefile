@@ -46,6 +46,10 @@ testnet: ## Run a network of NODES=4 validators until Ctrl-C; DIR=… elsewhere 
 dev: ## Run one validator that is final at once, with its RPC on port 8545.
 	go run ./cmd/tercet dev
 
+.PHONY: contracts
+contracts: ## Rebuild the example contracts and their digests (Debian: clang-14 lld-14; npm).
+	cd contracts/examples && npm ci --ignore-scripts && ./build . && sha256sum */contract.wasm > contracts.sum
+
 ## Check
 
 .PHONY: test

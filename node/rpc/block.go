@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"fmt"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -90,6 +91,13 @@ func (e *ethAPI) GetBlockReceipts(ref gethrpc.BlockNumberOrHash) ([]*receiptJSON
 	v, err := e.s.block(ref)
 	if err != nil || v == nil {
 		return nil, err
+	}
+	logs := 0
+	for _, r := range v.block.Receipts {
+		logs += len(r.Logs)
+	}
+	if logs > maxBlockLogs {
+		return nil, &codedError{codeLimit, fmt.Sprintf("block %d has %d logs: ask for the receipts of its transactions one by one", v.height, logs)}
 	}
 	out := make([]*receiptJSON, len(v.block.Transactions))
 	for i := range out {

@@ -28,8 +28,9 @@ type gate struct {
 	most    int64
 }
 
-func newGate(n int) *gate {
-	return &gate{slots: make(chan struct{}, n), most: int64(n) * queueFactor}
+// newGate admits n at a time, while at most waiting others may wait.
+func newGate(n, waiting int) *gate {
+	return &gate{slots: make(chan struct{}, n), most: int64(waiting)}
 }
 
 // enter returns a slot, or nil when there is none in time.

@@ -337,11 +337,11 @@ FUNC word arg(u32 i) {
 	if (arguments_len / 32 <= i) fail("the calldata is too short");
 	return (word)(arguments + 32 * i);
 }
-FUNC word arg_address(u32 i) {
-	word w = arg(i);
-	if (w->q[0] || (u32)w->q[1]) fail("an address has more than 20 bytes");
+FUNC word as_address(word w) {
+	if (w->q[0] || ((const u32 *)w)[2]) fail("an address has more than 20 bytes");
 	return w;
 }
+FUNC word arg_address(u32 i) { return as_address(arg(i)); }
 FUNC u64 arg_u64(u32 i) { return small(arg(i)); }
 FUNC bool arg_bool(u32 i) {
 	u64 n = arg_u64(i);
