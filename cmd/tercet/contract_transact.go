@@ -104,7 +104,7 @@ func (c *chain) transact(ctx context.Context, key *ecdsa.PrivateKey, m *message,
 		var estimate hexutil.Uint64
 		if err := c.ask(ctx, &estimate, "eth_estimateGas", m.object()); err != nil {
 			if err = explain(entries, err); errors.As(err, new(*revertError)) {
-				err = fmt.Errorf("nothing was sent: the transaction %w", err)
+				err = fmt.Errorf("nothing was sent: the transaction would have %w", err)
 			}
 			return nil, err
 		}
