@@ -47,8 +47,9 @@ dev: ## Run one validator that is final at once, with its RPC on port 8545.
 	go run ./cmd/tercet dev
 
 .PHONY: contracts
-contracts: ## Rebuild the example contracts and their digests (Debian: clang-14 lld-14; npm).
+contracts: ## Rebuild the example contracts, their digests and artifacts (Debian: clang-14 lld-14; npm).
 	cd contracts/examples && npm ci --ignore-scripts && ./build . && sha256sum */contract.wasm > contracts.sum
+	go test -count=1 -run 'TestExamples_artifacts' ./contracts -update
 
 ## Check
 
