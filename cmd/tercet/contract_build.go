@@ -78,6 +78,9 @@ func build(ctx context.Context, dir string) (*built, error) {
 	if err := p.language.compile(ctx, p); err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(p.wasm, 0o644); err != nil { // linkers make programs of it
+		return nil, fmt.Errorf("taking what was compiled: %w", err)
+	}
 	wasm, err := readContractFile(p.wasm)
 	if err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func compileC(ctx context.Context, p *project) error {
 		return missing("wasm-ld, clang's linker,", install)
 	}
 	return p.run(
-		ctx, nil, clang, "--target=wasm32", "-std=c11", "-O2", "-mcpu=mvp", "-nostdlib", "-fno-builtin", "-Wall", "-Wextra",
+		ctx, nil, clang, "--target=wasm32", "-O2", "-mcpu=mvp", "-nostdlib", "-fno-builtin", "-Wall", "-Wextra",
 		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-Wl,--stack-first",
 		"-o", p.wasm, p.source,
 	)
