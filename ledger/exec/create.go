@@ -145,5 +145,5 @@ func activationOf(module *meter.Module, size int) ledger.Activation {
 
 // refuse is the answer to a creation that is not possible: a revert that says why.
 func refuse(cause error, gas uint64) vm.Answer {
-	return vm.Answer{Outcome: vm.Revert, Output: reason(cause.Error()), GasLeft: gas}
+	return vm.Answer{Outcome: vm.Revert, Output: vm.Reason(cause.Error()), GasLeft: gas}
 }

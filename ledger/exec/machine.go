@@ -141,9 +141,11 @@ func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, inpu
 		if kind != vm.DelegateCall {
 			env.Reentrant = m.isOpen(env.Contract)
 			m.open = append(m.open, env.Contract)
-			defer func() { m.open = m.open[:len(m.open)-1] }()
 		}
 		answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Input: input, Gas: gas})
+		if kind != vm.DelegateCall {
+			m.open = m.open[:len(m.open)-1]
+		}
 	}
 	if answer.Outcome != vm.Success {
 		m.revert(before)
