@@ -18,7 +18,7 @@ const maxDepth = 1024
 
 // machine runs the frames of transactions on a journal.
 type machine struct {
-	*journal
+	journal
 	worker *vm.Worker
 	// run is the worker's Run with the caller's context.
 	run   func(*vm.Frame) (vm.Answer, error)
@@ -35,8 +35,8 @@ type machine struct {
 	failure error
 }
 
-func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) *machine {
-	return &machine{
+func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) machine {
+	return machine{
 		journal: newJournal(state, txs),
 		worker:  w,
 		run:     func(f *vm.Frame) (vm.Answer, error) { return w.Run(ctx, f) },
@@ -159,7 +159,7 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	if m.failure != nil {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
-	f.State, f.World, f.Metering = m.journal, m, m.version(f.CodeHash)
+	f.State, f.World, f.Metering = &m.journal, m, m.version(f.CodeHash)
 	answer, err := m.run(f)
 	if err != nil {
 		m.failure = err
