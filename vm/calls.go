@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -103,6 +104,7 @@ func (r *running) create(code, size, endowment uint64, salt *common.Hash, addres
 		price += gasHashWord * words(len(c.Code))
 	}
 	r.payGas(price)
+	c.Code = bytes.Clone(c.Code) // it is stored
 	c.Gas = r.allButA64th()
 	r.payGas(c.Gas)
 	var created common.Address

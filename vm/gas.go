@@ -1,13 +1,10 @@
 package vm
 
-import (
-	"math"
+import "github.com/tercet-chain/tercet/vm/meter"
 
-	"github.com/tercet-chain/tercet/vm/meter"
-)
-
-// maxGas is the most that a frame can count in ink. What it is given beyond comes back untouched.
-const maxGas = math.MaxInt64 / meter.InkPerGas
+// maxGas is the most that a frame counts in ink, well within an int64. What it is given beyond comes back
+// untouched.
+const maxGas = 1 << 49
 
 // Prices of the EVM in gas. Changing one is a fork.
 const (

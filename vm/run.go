@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -19,8 +18,8 @@ const (
 	construct    = "user_constructor"
 	counterName  = "tercet_gas"
 	stackName    = "tercet_stack"
-	wazeroTraps  = "wasm error: " // how wazero's errors of instructions begin
-	maxCallDepth = 1024           // Env.Depth of the last frame (Yellow Paper, 9.4.1)
+	wazeroTrap   = "*wasmruntime.Error" // the type, which is internal, of wazero's errors of instructions
+	maxCallDepth = 1024                 // Env.Depth of the last frame (Yellow Paper, 9.4.1)
 )
 
 // running is a frame that runs or waits for a nested one.
@@ -181,7 +180,7 @@ func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
 			}
 			return 0, ctx.Err()
 		}
-	case strings.HasPrefix(err.Error(), wazeroTraps):
+	case fmt.Sprintf("%T", errors.Unwrap(err)) == wazeroTrap:
 		return Trapped, nil
 	default:
 		return 0, &FaultError{r.CodeHash, err}

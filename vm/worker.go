@@ -146,6 +146,9 @@ func (w *Worker) Prepare(code []byte) error {
 	key := moduleKey{crypto.Keccak256Hash(code), meter.Current}
 	m, err := w.compile(key, code)
 	if err != nil {
+		if fault := (*FaultError)(nil); errors.As(err, &fault) {
+			w.failed = err
+		}
 		return err
 	}
 	instance, err := w.runtime.InstantiateModule(background(), m.compiled, w.config)
