@@ -106,7 +106,7 @@ func TestGas_ofTheSameType(t *testing.T) {
 		{"storage_load_bytes32", one("write_result", 0, 0), one("storage_load_bytes32", 0, 32), 2100},
 		{"storage_cache_bytes32", one("write_result", 0, 0), one("storage_cache_bytes32", 0, 32), 100},
 		{"math_add_mod", one("native_keccak256", 0, 0, 0) - 30*gas, one("math_add_mod", 0, 32, 64), 8},
-		{"math_mul_mod", one("native_keccak256", 0, 0, 0) - 30*gas, one("math_mul_mod", 0, 32, 64), 8},
+		{"math_mul_mod", one("native_keccak256", 0, 0, 0) - 30*gas, one("math_mul_mod", 0, 32, 64), 16},
 		{"emit_log", one("native_keccak256", 0, 0, 0) - 30*gas, one("emit_log", 0, 0, 0), 375},
 		{"emit_log of 4 topics", one("native_keccak256", 0, 0, 0) - 30*gas, one("emit_log", 0, 128, 4), 5 * 375},
 		{"block_basefee", one("msg_sender", 0), one("block_basefee", 0), 0},
