@@ -22,6 +22,10 @@ const (
 	maxCallDepth = 1024                 // Env.Depth of the last frame (Yellow Paper, 9.4.1)
 )
 
+// noConstructor is why a module without a constructor refuses arguments.
+const noConstructor = "the contract has no constructor, which its arguments are for: " +
+	"deploy it without arguments, or export user_constructor(i32) -> i32"
+
 // running is a frame that runs or waits for a nested one.
 type running struct {
 	*Frame
@@ -78,6 +82,9 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	if f.Constructor && !m.HasConstructor {
+		if len(f.Input) > 0 {
+			return Answer{Outcome: Revert, Output: Reason(noConstructor), GasLeft: f.Gas}, nil
+		}
 		return Answer{GasLeft: f.Gas}, nil
 	}
 	if !w.slab.fits(m.Pages) {

@@ -301,9 +301,6 @@ func (w *World) construct(c vm.Create, at common.Address, before int) vm.Answer 
 	if err != nil {
 		return refused(err, c.Gas)
 	}
-	if !activation.HasConstructor && len(args) > 0 {
-		return refused(errors.New("the contract has no constructor: deploy it without arguments"), c.Gas)
-	}
 	price := activation.Gas + depositGas*uint64(len(code))
 	if price > c.Gas {
 		return vm.Answer{Outcome: vm.OutOfGas}
@@ -327,12 +324,7 @@ func (w *World) construct(c vm.Create, at common.Address, before int) vm.Answer 
 	}, before)
 }
 
-// refused is a revert with a reason, as Solidity encodes it.
+// refused is a revert with a reason.
 func refused(err error, gas uint64) vm.Answer {
-	reason := err.Error()
-	size := uint256.NewInt(uint64(len(reason))).Bytes32()
-	output := append([]byte{0x08, 0xc3, 0x79, 0xa0}, common.LeftPadBytes([]byte{32}, 32)...)
-	output = append(append(output, size[:]...), reason...)
-	output = append(output, make([]byte, -len(reason)&31)...)
-	return vm.Answer{Outcome: vm.Revert, Output: output, GasLeft: gas}
+	return vm.Answer{Outcome: vm.Revert, Output: vm.Reason(err.Error()), GasLeft: gas}
 }
