@@ -104,7 +104,7 @@ func (r *running) payInk(ink uint64) {
 	}
 	left := r.left()
 	if ink > left {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.pause()
 	r.fund(left - ink)
@@ -113,7 +113,7 @@ func (r *running) payInk(ink uint64) {
 // payGas takes gas, or ends the frame.
 func (r *running) payGas(gas uint64) {
 	if gas > maxGas {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.payInk(gas * meter.InkPerGas)
 }

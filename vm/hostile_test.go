@@ -1,7 +1,9 @@
 package vm_test
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"encoding/binary"
 	"errors"
 	"runtime"
@@ -237,5 +239,21 @@ func TestWorker_Run_reportsFaults(t *testing.T) {
 	}
 	if got := w.send(&script{}); got.Outcome != vm.Success {
 		t.Errorf("the next transaction ended with %d", got.Outcome)
+	}
+}
+
+//go:embed testdata/zero.wasm
+var zero []byte
+
+func TestHostile_noMemory(t *testing.T) {
+	w := newWorld(t, vm.Config{})
+	got := w.sendTo(w.deploy(zero), nil, nil, plenty)
+	if want := []byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0}; got.Outcome != vm.Success || !bytes.Equal(got.Output, want) {
+		t.Errorf("got outcome %d, %x, want %x", got.Outcome, got.Output, want)
+	}
+	// (module (func (export "user_entrypoint") (param i32) (result i32) i32.const 0))
+	none := common.FromHex("0061736d0100000001060160017f017f030201000713010f757365725f656e747279706f696e7400000a0601040041000b")
+	if _, err := vm.Activate(none); err == nil || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("a module without a memory: got %v, want a refusal", err)
 	}
 }
