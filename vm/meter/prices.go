@@ -1,0 +1,105 @@
+package meter
+
+// Version names the rules of a rewriting: what is accepted, the prices, the shape of the result. It is stored
+// with the code that was activated under it, and what it means never changes.
+type Version uint16
+
+// Current is the version for new code.
+const Current Version = 1
+
+// InkPerGas is how many units of the counter are one gas.
+const InkPerGas = 10_000
+
+// Class is a group of instructions that cost the same.
+type Class uint8
+
+// The classes. Free instructions only give a program its structure.
+const (
+	Free         Class = iota
+	Move               // constants, locals
+	Simple             // arithmetic and comparisons of a cycle or two, select
+	Mul                //
+	Div                //
+	Rem                //
+	Load               //
+	Store              //
+	Global             // globals, memory.size
+	Branch             // br, br_if, if, return: with the charge of the block that follows
+	BranchTable        //
+	Call               // with the callee's entry and exit
+	CallIndirect       //
+	Bulk               // memory.copy, memory.fill
+	Grow               // memory.grow, beside what the host takes for its pages
+	Classes            // how many there are
+)
+
+func (c Class) String() string {
+	return [Classes]string{
+		"free", "move", "simple", "mul", "div", "rem", "load", "store", "global", "branch", "branch table", "call",
+		"indirect call", "bulk", "grow",
+	}[c]
+}
+
+// prices are in ink. The slowest class runs at 100 million gas a second or more, so that 1,000 ink are at most
+// a nanosecond's worth.
+type prices struct {
+	class [Classes]uint16
+	// entry is for a function's entry, local for each of its locals.
+	entry, local uint16
+	// copied and filled are for a byte of memory.copy and memory.fill.
+	copied, filled uint16
+	page           uint64 // for a page of memory, zeroed
+	instance       uint64 // for an instance of a module
+	element        uint64 // for an entry of its table
+	activation     activationPrices
+}
+
+// activationPrices are in gas.
+type activationPrices struct {
+	module     uint64 // for any module
+	function   uint64 // for a function
+	bodyByte   uint64 // for a byte of a rewritten body
+	loopLocal  uint64 // for a local, for each loop
+	nestLocal  uint64 // for a local, for each level of the deepest nesting
+	dataByte   uint64 // for a byte of data and an entry of elements
+	perGlobals uint64 // for a global
+}
+
+// versions are the prices by version; 0 is none.
+var versions = [...]prices{
+	1: {
+		class: [Classes]uint16{
+			Free:         0,
+			Move:         200,
+			Simple:       500,
+			Mul:          1000,
+			Div:          10_000,
+			Rem:          12_000,
+			Load:         1000,
+			Store:        1000,
+			Global:       1000,
+			Branch:       2000,
+			BranchTable:  5000,
+			Call:         8000,
+			CallIndirect: 12_000,
+			Bulk:         40_000,
+			Grow:         50_000,
+		},
+		entry:    2000,
+		local:    200,
+		copied:   200,
+		filled:   200,
+		page:     10_000_000,
+		instance: 2_000_000,
+		element:  5000,
+		activation: activationPrices{
+			module:     10_000,
+			function:   100,
+			bodyByte:   10,
+			loopLocal:  1,
+			nestLocal:  1,
+			dataByte:   2,
+			perGlobals: 10,
+		},
+	},
+}
