@@ -9,6 +9,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/ledger/exec"
 )
 
 var (
@@ -457,4 +458,24 @@ func TestExecute_unchanged(t *testing.T) {
 	if res.Receipts[0].Status != 1 || len(res.Changes) != 1 {
 		t.Errorf("status %d, %d changes, want the sender's", res.Receipts[0].Status, len(res.Changes))
 	}
+}
+
+// BenchmarkExecute_contract runs blocks of calls of one contract, each with one change of a slot and a log.
+func BenchmarkExecute_contract(b *testing.B) {
+	const txs = 100
+	c := puppets(b)
+	var block []*ledger.Transaction
+	for i := range txs {
+		key, _ := testKey(b, i)
+		data := script{}.store(uint64(i), 5).log("paid", uint64(i))
+		block = append(block, sign(b, c.genesis, key, &types.LegacyTx{To: &puppetA, Gas: 100_000, Data: data}))
+	}
+	o := &ledger.Ordered{Height: 1, TimeMs: c.genesis.TimeMs + 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		if res, err := exec.Execute(b.Context(), c.worker, c.genesis, c.parent, o, block, c); err != nil || len(res.Changes) != 2*txs {
+			b.Fatalf("%+v, %v", res, err)
+		}
+	}
+	b.ReportMetric(float64(txs)*float64(b.N)/b.Elapsed().Seconds(), "tx/s")
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/tercet-chain/tercet/vm/meter"
 )
 
-// maxDepth is the most frames that may be below one (Yellow Paper §9.4.2).
-const maxDepth = 1024
-
 // machine runs the frames of transactions on a journal.
 type machine struct {
 	journal
@@ -108,7 +105,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 // Code implements [vm.World].
 func (m *machine) Code(hash common.Hash) []byte { return m.code(hash) }
 
-// Call implements [vm.World].
+// Call implements [vm.World]. The worker bounds the depth.
 func (m *machine) Call(c vm.Call) vm.Answer {
 	env := vm.Env{
 		Block: &m.block, Origin: m.origin, Contract: c.To, Caller: c.From.Contract, Value: c.Value,
@@ -121,9 +118,6 @@ func (m *machine) Call(c vm.Call) vm.Answer {
 	case vm.DelegateCall: // the code is another's, everything else the caller's own
 		env.Contract, env.Caller, env.Value = c.From.Contract, c.From.Caller, c.From.Value
 		env.Reentrant = c.From.Reentrant
-	}
-	if env.Depth > maxDepth {
-		return vm.Answer{Outcome: vm.TooDeep, GasLeft: c.Gas}
 	}
 	return m.enter(&env, c.Kind, c.To, c.Input, c.Gas)
 }
