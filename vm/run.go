@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -19,9 +18,13 @@ const (
 	construct    = "user_constructor"
 	counterName  = "tercet_gas"
 	stackName    = "tercet_stack"
-	wazeroTraps  = "wasm error: " // how wazero's errors of instructions begin
-	maxCallDepth = 1024           // Env.Depth of the last frame (Yellow Paper, 9.4.1)
+	wazeroTrap   = "*wasmruntime.Error" // the type, which is internal, of wazero's errors of instructions
+	maxCallDepth = 1024                 // Env.Depth of the last frame (Yellow Paper, 9.4.1)
 )
+
+// noConstructor is why a module without a constructor refuses arguments.
+const noConstructor = "the contract has no constructor, which its arguments are for: " +
+	"deploy it without arguments, or export user_constructor(i32) -> i32"
 
 // running is a frame that runs or waits for a nested one.
 type running struct {
@@ -47,10 +50,10 @@ type running struct {
 type ending uint8
 
 const (
-	endExit     ending = iota // exit_early, with running.status
-	endOutOfGas               // the gas limit
-	endTrap                   // a host function that cannot go on
-	endAborted                // cancelled, or a nested frame had an error
+	errExit     ending = iota // exit_early, with running.status
+	errOutOfGas               // the gas limit
+	errTrap                   // a host function that cannot go on
+	errAborted                // cancelled, or a nested frame had an error
 )
 
 func (e ending) Error() string {
@@ -79,6 +82,9 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	if f.Constructor && !m.HasConstructor {
+		if len(f.Input) > 0 {
+			return Answer{Outcome: Revert, Output: Reason(noConstructor), GasLeft: f.Gas}, nil
+		}
 		return Answer{GasLeft: f.Gas}, nil
 	}
 	if !w.slab.fits(m.Pages) {
@@ -96,7 +102,7 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 	if err != nil {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
-	defer instance.Close(ctx) //nolint:errcheck // it has no files, and nothing else fails
+	defer instance.Close(ctx) // it has no files, and nothing else fails
 	function, err := r.attach(instance, ink-m.InstanceInk)
 	if err != nil {
 		return Answer{}, &FaultError{f.CodeHash, err}
@@ -169,19 +175,19 @@ func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
 	case err == nil:
 	case errors.As(err, &end):
 		switch end {
-		case endExit:
+		case errExit:
 			status = r.status
-		case endOutOfGas:
+		case errOutOfGas:
 			return OutOfGas, nil
-		case endTrap:
+		case errTrap:
 			return Trapped, nil
-		case endAborted:
+		case errAborted:
 			if r.w.failed != nil {
 				return 0, r.w.failed
 			}
 			return 0, ctx.Err()
 		}
-	case strings.HasPrefix(err.Error(), wazeroTraps):
+	case fmt.Sprintf("%T", errors.Unwrap(err)) == wazeroTrap:
 		return Trapped, nil
 	default:
 		return 0, &FaultError{r.CodeHash, err}
@@ -197,7 +203,7 @@ func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
 func (r *running) refill(_ []uint64) {
 	left := r.left() // the counter is negative: this wraps back to what reserve has beyond its debt
 	if int64(left) < 0 {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.pause()
 	r.fund(left)
@@ -223,7 +229,7 @@ func (r *running) payForMemoryGrow(s []uint64) {
 func (r *running) pause() {
 	select {
 	case <-r.done:
-		panic(endAborted)
+		panic(errAborted)
 	default:
 	}
 }

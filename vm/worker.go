@@ -137,7 +137,7 @@ func (w *Worker) evict() {
 	}
 	delete(w.modules, oldest)
 	w.compiled -= len(found.Wasm)
-	found.compiled.Close(background()) //nolint:errcheck // it only forgets, and never fails
+	found.compiled.Close(background()) // it only forgets, and never fails
 }
 
 // Prepare compiles code that [Activate] accepted, and makes one instance of it. A [CompileError] refuses the
@@ -146,13 +146,16 @@ func (w *Worker) Prepare(code []byte) error {
 	key := moduleKey{crypto.Keccak256Hash(code), meter.Current}
 	m, err := w.compile(key, code)
 	if err != nil {
+		if fault := (*FaultError)(nil); errors.As(err, &fault) {
+			w.failed = err
+		}
 		return err
 	}
 	instance, err := w.runtime.InstantiateModule(background(), m.compiled, w.config)
 	if err != nil {
 		return &CompileError{err}
 	}
-	instance.Close(background()) //nolint:errcheck // it has no files, and nothing else fails
+	instance.Close(background()) // it has no files, and nothing else fails
 	return nil
 }
 
