@@ -55,7 +55,7 @@ func TestExamples_rebuilt(t *testing.T) {
 				t.Skip("SKIP asc is not installed: npm ci in contracts/examples, or set ASC")
 			}
 			dir := t.TempDir()
-			run(t, "examples", "./build", dir, c.Name)
+			run(t, "examples", nil, "./build", dir, c.Name)
 			if rebuilt := read(t, filepath.Join(dir, c.Name, "contract.wasm")); rebuilt != string(c.Wasm) {
 				t.Errorf("%s gives other bytes than the committed ones (%d, committed %d): run make contracts", source, len(rebuilt), len(c.Wasm))
 			}
@@ -63,67 +63,13 @@ func TestExamples_rebuilt(t *testing.T) {
 	}
 }
 
-// TestTemplates_build needs the compilers. That Go's own compiler accepts the template says that the SDK is
-// consistent; TinyGo makes the module that a node takes.
-func TestTemplates_build(t *testing.T) {
-	commands := map[string][]string{
-		"c": {
-			"clang-14", "--target=wasm32", "-O2", "-mcpu=mvp", "-nostdlib", "-fno-builtin", "-Wall", "-Wextra", "-Werror",
-			"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-Wl,--stack-first", "-o", "contract.wasm", "contract.c",
-		},
-		"assemblyscript": {findASC(), "contract.ts", "-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "-o", "contract.wasm"},
-		"tinygo":         {"go", "vet", "./..."},
-	}
-	for language, command := range commands {
-		t.Run(language, func(t *testing.T) {
-			if _, err := exec.LookPath(command[0]); err != nil {
-				t.Skipf("SKIP the compiler of %s is not installed", language)
-			}
-			t.Setenv("GOOS", "wasip1") // of the last one
-			t.Setenv("GOARCH", "wasm")
-			t.Setenv("GOFLAGS", "-mod=mod")
-			run(t, scaffold(t, language), command[0], command[1:]...)
-		})
-	}
-}
-
-// scaffold writes a new project of a language.
-func scaffold(t *testing.T, language string) string {
-	t.Helper()
-	files, err := contracts.Template(language)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, f := range files {
-		name := filepath.Join(dir, filepath.FromSlash(f.Name))
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, f.Data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func findASC() string {
-	for _, candidate := range []string{os.Getenv("ASC"), "asc", "examples/node_modules/.bin/asc"} {
-		if found, err := exec.LookPath(candidate); err == nil {
-			if absolute, err := filepath.Abs(found); err == nil {
-				return absolute
-			}
-		}
-	}
-	return ""
-}
-
-func run(t *testing.T, dir, program string, args ...string) {
+// run executes a program and shows what it printed when it fails.
+func run(t *testing.T, dir string, env []string, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("running %s: %v\n%s", program, err, out)
 	}

@@ -147,6 +147,9 @@ func (e *ethAPI) Call(ctx context.Context, args callArgs, ref *gethrpc.BlockNumb
 		return nil, err
 	}
 	res, err := e.s.call(ctx, q)
+	if err == nil {
+		err = requestOf(ctx).answers(ctx, 2*len(res.Output))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -226,6 +227,37 @@ func TestServer_logFilters(t *testing.T) {
 	for _, want := range []int{9000, 2000, 0} {
 		if got := len(logsOf(t, c.result("eth_getFilterChanges", all))); got != want {
 			t.Errorf("got %d logs, want %d", got, want)
+		}
+	}
+}
+
+// Answers of more than a megabyte have their own places: who reads slowly takes none from the others.
+func TestServer_largeAnswers(t *testing.T) {
+	c := newChain(t, nil)
+	large := c.emit(&types.Log{Address: token, Data: make([]byte, 1<<20)})
+	c.execute()
+	small := c.emit(&types.Log{Address: token, Data: []byte("small")})
+	all := map[string]any{"fromBlock": "0x0"}
+	var id string
+	must(t, json.Unmarshal([]byte(c.result("eth_newFilter", all)), &id))
+	requests := map[string]any{"eth_getTransactionReceipt": large.Hash(), "eth_getBlockReceipts": "0x1", "eth_getLogs": all, "eth_getFilterLogs": id}
+	release := c.server.HoldLargeAnswers()
+	var asking sync.WaitGroup
+	for method, param := range requests {
+		asking.Go(func() {
+			a := c.call(method, param)
+			if a.Error == nil || a.Error.Code != -32005 || a.Error.Message != "server is busy: 8 answers of more than 1048576 bytes are on their way" {
+				t.Errorf("%s: got %+v", method, a.Error)
+			}
+		})
+	}
+	asking.Wait()
+	c.result("eth_getTransactionReceipt", small.Hash())
+	c.result("eth_getLogs", map[string]any{"fromBlock": "0x2"})
+	release()
+	for method, param := range requests {
+		if got := c.result(method, param); len(got) < 2<<20 {
+			t.Errorf("%s: got %d bytes", method, len(got))
 		}
 	}
 }

@@ -186,6 +186,7 @@ type Server struct {
 	body      chan struct{} // a token per large body being read; see gate.go
 	work      *gate
 	searches  *gate // for logs
+	large     *gate // for answers
 	caller    *caller
 	waiting   atomic.Int64
 	// stopping is closed by Run when its context ends; nobody sends.
@@ -209,6 +210,7 @@ func New(cfg Config) (*Server, error) {
 		body:      make(chan struct{}, maxLargeBodies),
 		work:      newGate(cfg.MaxConcurrent, queueFactor*cfg.MaxConcurrent),
 		searches:  newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
+		large:     newGate(maxLargeAnswers, cfg.MaxConcurrent/8),
 		caller:    newCaller(cfg.Contracts, cfg.MaxCalls, cfg.MaxConcurrent),
 		stopping:  make(chan struct{}),
 	}

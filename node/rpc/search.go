@@ -23,7 +23,17 @@ const (
 	logOverhead = 256
 )
 
+// logBytes is about what a log takes in memory, and half of what it takes as JSON.
 func logBytes(l *types.Log) int { return logOverhead + common.HashLength*len(l.Topics) + len(l.Data) }
+
+func logsBytes(receipts []*types.Receipt) (size int) {
+	for _, r := range receipts {
+		for _, l := range r.Logs {
+			size += logBytes(l)
+		}
+	}
+	return size
+}
 
 // storeQuery is a checked query as the store takes it.
 func (q *logQuery) storeQuery() store.LogQuery {
@@ -44,6 +54,18 @@ func (q *logQuery) storeQuery() store.LogQuery {
 // searchLogs returns the logs that match a checked query in the blocks of a range up to reached, which is
 // below to when there are too many or it takes too long. It gets on by a block at least.
 func (s *Server) searchLogs(ctx context.Context, q *logQuery, from, to uint64) (logs []*types.Log, reached uint64, err error) {
+	if logs, reached, err = s.collectLogs(ctx, q, from, to); err != nil {
+		return nil, 0, err
+	}
+	size := 0
+	for _, l := range logs {
+		size += logBytes(l)
+	}
+	return logs, reached, requestOf(ctx).answers(ctx, 2*size)
+}
+
+// collectLogs is searchLogs before there is room for the answer: searches do not wait for slow readers.
+func (s *Server) collectLogs(ctx context.Context, q *logQuery, from, to uint64) (logs []*types.Log, reached uint64, err error) {
 	slot := s.searches.enter(ctx)
 	if slot == nil {
 		return nil, 0, busy("too many searches for logs at once")
@@ -64,10 +86,10 @@ func (s *Server) searchLogs(ctx context.Context, q *logQuery, from, to uint64) (
 		if err != nil {
 			return nil, 0, err
 		}
-		if size += bytes; i > 0 && (len(logs)+len(found) > maxLogs || size > maxLogBytes || time.Now().After(deadline)) {
+		if i > 0 && (len(logs)+len(found) > maxLogs || size+bytes > maxLogBytes || time.Now().After(deadline)) {
 			return logs, height - 1, nil
 		}
-		logs = append(logs, found...)
+		logs, size = append(logs, found...), size+bytes
 	}
 	return logs, to, nil
 }

@@ -27,11 +27,9 @@ func newView(b *ledger.Block) *view {
 	kept := *b
 	kept.Ordered.Payload, kept.Ordered.Data, kept.Ordered.Header = nil, nil, nil
 	v := &view{block: &kept, hash: b.Header.Hash(), height: b.Header.Number.Uint64()}
-	for i, tx := range b.Transactions {
+	v.bytes = logsBytes(b.Receipts)
+	for _, tx := range b.Transactions {
 		v.bytes += tx.Size()
-		for _, l := range b.Receipts[i].Logs {
-			v.bytes += logBytes(l)
-		}
 	}
 	return v
 }
