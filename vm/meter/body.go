@@ -23,6 +23,7 @@ type body struct {
 	height   int  // most operands at a time
 	dead     bool // what is read is not kept
 
+	at     int    // offset of the instruction
 	charge int    // where in out the price of the open basic block is, or −1
 	cost   uint64 // of the open basic block
 
@@ -41,7 +42,6 @@ type block struct {
 	unreachable bool // what follows up to its end cannot run
 	dead        bool // it began where nothing is kept
 	targeted    bool // a branch that is kept goes to its end
-	at          int
 }
 
 // rewrite appends the function to the code and returns the gas for compiling it.
@@ -61,7 +61,7 @@ func (b *body) rewrite(index uint32) uint64 {
 	b.control, b.targets, b.loops, b.nesting, b.values = 0, 0, 0, 0, 0
 	groups := b.readLocals()
 
-	b.blocks = append(b.blocks, block{form: opBlock, result: typ.result(), at: where.start})
+	b.blocks = append(b.blocks, block{form: opBlock, result: typ.result()})
 	b.spend(uint64(b.prices.entry) + uint64(b.prices.local)*uint64(len(b.locals)))
 	for len(b.blocks) > 0 && r.err == nil {
 		b.instruction()
@@ -155,7 +155,7 @@ func (b *body) pop(want valueType) valueType {
 
 func (b *body) invalid(what string) {
 	if b.r.err == nil {
-		b.r.refuse(b.r.pos, "an instruction", what+"; the module is not valid, the compiler or a tool after it is at fault")
+		b.r.refuse(b.at, "an instruction", what+"; the module is not valid, the compiler or a tool after it is at fault")
 	}
 }
 
@@ -173,7 +173,7 @@ func (b *body) unreachable() {
 // instruction reads, checks and rewrites an instruction.
 func (b *body) instruction() {
 	r := b.r
-	at := r.pos
+	b.at = r.pos
 	op := r.byte()
 	in := &instructions[op]
 	b.values++
@@ -183,7 +183,7 @@ func (b *body) instruction() {
 	case opRem:
 		b.rem(op, in)
 	case opLoad, opStore:
-		b.access(op, in, at)
+		b.access(op, in)
 	case opConst32:
 		v := r.signed(32)
 		b.push(i32)
@@ -193,13 +193,13 @@ func (b *body) instruction() {
 		b.push(i64)
 		b.keepSigned(op, in, v)
 	case opLocalGet, opLocalSet, opLocalTee:
-		b.local(op, in, at)
+		b.local(op, in)
 	case opGlobalGet, opGlobalSet:
-		b.global(op, in, at)
+		b.global(op, in)
 	case opMemorySize, opMemoryGrow:
-		b.memory(op, in, at)
+		b.memory(op, in)
 	case opBulk:
-		b.bulk(at)
+		b.bulk()
 	case opDrop:
 		b.pop(noType)
 		b.keep(op, in)
@@ -208,26 +208,29 @@ func (b *body) instruction() {
 		b.keep(op, in)
 	case opNop:
 	case opBlock, opLoop, opIf:
-		b.open(op, in, at)
+		b.open(op, in)
 	case opElse:
-		b.otherwise(op, at)
+		b.otherwise(op)
 	case opEnd:
-		b.close(op, at)
+		b.close(op)
 	case opUnreachable:
 		b.keep(op, in)
 		b.unreachable()
 	case opBr, opBrIf:
-		b.branch(op, in, at)
+		b.branch(op, in)
 	case opBrTable:
-		b.branchTable(op, in, at)
+		b.branchTable(op, in)
 	case opReturn:
 		b.result(in)
 	case opCall:
-		b.call(op, in, at)
+		b.call(op, in)
 	case opCallIndirect:
-		b.callIndirect(op, in, at)
+		b.callIndirect(op, in)
 	default:
-		b.refused(op, in, at)
+		b.refused(op, in)
+	}
+	if b.m.lab != nil && b.m.lab.single {
+		b.settle()
 	}
 }
 
@@ -273,14 +276,14 @@ func (b *body) choose() {
 	b.push(t)
 }
 
-func (b *body) access(op byte, in *instruction, at int) {
+func (b *body) access(op byte, in *instruction) {
 	r := b.r
 	align, offset := r.u32(), r.u32()
 	switch {
 	case align > uint32(in.align):
-		r.refusef(at, in.name, "its alignment 2^%d is beyond its size; the module is not valid, or is compiled for several memories", align)
+		r.refusef(b.at, in.name, "its alignment 2^%d is beyond its size; the module is not valid, or is compiled for several memories", align)
 	case !b.m.hasMemory:
-		r.refuse(at, in.name, reasonNoMemory)
+		r.refuse(b.at, in.name, reasonNoMemory)
 	}
 	if in.form == opStore {
 		b.pop(in.in[0])
@@ -295,10 +298,10 @@ func (b *body) access(op byte, in *instruction, at int) {
 	}
 }
 
-func (b *body) local(op byte, in *instruction, at int) {
+func (b *body) local(op byte, in *instruction) {
 	i := b.r.u32()
 	if int64(i) >= int64(len(b.locals)) {
-		b.r.refusef(at, in.name, "there is no local %d; the module is not valid", i)
+		b.r.refusef(b.at, in.name, "there is no local %d; the module is not valid", i)
 		return
 	}
 	t := b.locals[i]
@@ -312,10 +315,10 @@ func (b *body) local(op byte, in *instruction, at int) {
 	b.keepIndex(op, in, i)
 }
 
-func (b *body) global(op byte, in *instruction, at int) {
+func (b *body) global(op byte, in *instruction) {
 	i := b.r.u32()
 	if int64(i) >= int64(len(b.m.globals)) {
-		b.r.refusef(at, in.name, "there is no global %d; the module is not valid", i)
+		b.r.refusef(b.at, in.name, "there is no global %d; the module is not valid", i)
 		return
 	}
 	g := &b.m.globals[i]
@@ -323,18 +326,18 @@ func (b *body) global(op byte, in *instruction, at int) {
 		b.push(g.typ)
 	} else {
 		if !g.mutable {
-			b.r.refusef(at, in.name, "global %d is constant; the module is not valid", i)
+			b.r.refusef(b.at, in.name, "global %d is constant; the module is not valid", i)
 		}
 		b.pop(g.typ)
 	}
 	b.keepIndex(op, in, i)
 }
 
-func (b *body) call(op byte, in *instruction, at int) {
+func (b *body) call(op byte, in *instruction) {
 	i := b.r.u32()
 	t := b.m.typeOf(i)
 	if t == nil {
-		b.r.refusef(at, in.name, "there is no function %d; the module is not valid", i)
+		b.r.refusef(b.at, in.name, "there is no function %d; the module is not valid", i)
 		return
 	}
 	b.apply(t)
@@ -345,31 +348,36 @@ func (b *body) call(op byte, in *instruction, at int) {
 	b.keepIndex(op, in, b.m.useFunction(i))
 }
 
-func (b *body) callIndirect(op byte, in *instruction, at int) {
+func (b *body) callIndirect(op byte, in *instruction) {
 	r := b.r
 	typ, table := b.m.typeIndex(), r.u32() // overlong zeros, as LLVM 19 has them, come out short
 	switch {
 	case r.err != nil:
 		return
 	case table != 0 || !b.m.hasTable:
-		r.refusef(at, in.name, "there is no table %d; compile without the reference-types feature", table)
+		r.refusef(b.at, in.name, "there is no table %d; compile without the reference-types feature", table)
 		return
 	}
 	b.pop(i32)
-	b.apply(&b.m.types[typ])
 	if b.dead {
+		b.apply(&b.m.types[typ])
 		return
 	}
+	index, t := b.m.useType(typ, b.at)
+	b.apply(t)
 	b.calls = true
 	b.m.useTable()
-	index, _ := b.m.useType(typ, at)
 	b.keepIndex(op, in, index)
 	b.out = append(b.out, 0)
 }
 
 // apply takes a function's parameters from the operands and puts its result there.
 func (b *body) apply(t *functionType) {
+	top := &b.blocks[len(b.blocks)-1]
 	for _, v := range slices.Backward(t.params) {
+		if top.unreachable && len(b.operands) == top.height {
+			break // the others are not known either, and calls that never happen cost nothing
+		}
 		b.pop(valueType(v))
 	}
 	for _, v := range t.results {

@@ -130,13 +130,13 @@ func (b *body) rem(op byte, in *instruction) {
 }
 
 // memory is memory.size and memory.grow.
-func (b *body) memory(op byte, in *instruction, at int) {
+func (b *body) memory(op byte, in *instruction) {
 	r := b.r
 	if index := r.byte(); index != 0 {
-		r.refuse(at, in.name, "there is one memory only; compile without the multi-memory feature")
+		r.refuse(b.at, in.name, "there is one memory only; compile without the multi-memory feature")
 	}
 	if !b.m.hasMemory {
-		r.refuse(at, in.name, reasonNoMemory)
+		r.refuse(b.at, in.name, reasonNoMemory)
 	}
 	if in.form == opMemoryGrow {
 		b.pop(i32)
@@ -154,7 +154,7 @@ func (b *body) memory(op byte, in *instruction, at int) {
 }
 
 // bulk is memory.copy and memory.fill, which pay for each byte, and what else begins with their prefix.
-func (b *body) bulk(at int) {
+func (b *body) bulk() {
 	r := b.r
 	var perByte uint16
 	var name string
@@ -162,25 +162,25 @@ func (b *body) bulk(at int) {
 	sub := r.u32()
 	switch {
 	case sub < 8:
-		r.refuse(at, "a saturating conversion", reasonFloat)
+		r.refuse(b.at, "a saturating conversion", reasonFloat)
 	case sub == 8 || sub == 9:
-		r.refuse(at, "memory.init or data.drop", "passive data are not accepted; compile without bulk memory initialisation and threads")
+		r.refuse(b.at, "memory.init or data.drop", "passive data are not accepted; compile without bulk memory initialisation and threads")
 	case sub == 10:
 		name, perByte, memories = "memory.copy", b.prices.copied, 2
 	case sub == 11:
 		name, perByte = "memory.fill", b.prices.filled
 	case sub < 18:
-		r.refuse(at, "an instruction on tables", reasonReference)
+		r.refuse(b.at, "an instruction on tables", reasonReference)
 	default:
-		r.refusef(at, "opcode", "0xfc %d: %s", sub, reasonUnknown)
+		r.refusef(b.at, "opcode", "0xfc %d: %s", sub, reasonUnknown)
 	}
 	for range memories {
 		if r.byte() != 0 {
-			r.refuse(at, name, "there is one memory only; compile without the multi-memory feature")
+			r.refuse(b.at, name, "there is one memory only; compile without the multi-memory feature")
 		}
 	}
 	if !b.m.hasMemory {
-		r.refuse(at, name, reasonNoMemory)
+		r.refuse(b.at, name, reasonNoMemory)
 	}
 	b.pop(i32)
 	b.pop(i32)

@@ -15,31 +15,31 @@ const (
 )
 
 // refused refuses an instruction for its form.
-func (b *body) refused(op byte, in *instruction, at int) {
+func (b *body) refused(op byte, in *instruction) {
 	what := in.name
 	switch in.form {
 	case opFloat:
-		b.r.refuse(at, what, reasonFloat)
+		b.r.refuse(b.at, what, reasonFloat)
 	case opVector:
-		b.r.refuse(at, "a vector instruction", reasonVector)
+		b.r.refuse(b.at, "a vector instruction", reasonVector)
 	case opThread:
-		b.r.refuse(at, "an atomic instruction", reasonThread)
+		b.r.refuse(b.at, "an atomic instruction", reasonThread)
 	case opTailCall:
-		b.r.refuse(at, what, reasonTailCall)
+		b.r.refuse(b.at, what, reasonTailCall)
 	case opException:
-		b.r.refuse(at, what, reasonException)
+		b.r.refuse(b.at, what, reasonException)
 	case opReference:
 		if what == "" {
 			what = "an instruction of garbage collection"
 		}
-		b.r.refuse(at, what, reasonReference)
+		b.r.refuse(b.at, what, reasonReference)
 	default:
-		b.r.refusef(at, "opcode", "0x%02x: %s", op, reasonUnknown)
+		b.r.refusef(b.at, "opcode", "0x%02x: %s", op, reasonUnknown)
 	}
 }
 
 // open begins a block, loop or if.
-func (b *body) open(op byte, in *instruction, at int) {
+func (b *body) open(op byte, in *instruction) {
 	r := b.r
 	result := noType
 	switch t := r.byte(); {
@@ -47,18 +47,18 @@ func (b *body) open(op byte, in *instruction, at int) {
 	case valueType(t) == i32 || valueType(t) == i64:
 		result = valueType(t)
 	case t >= 0x6f && t <= 0x7d:
-		r.refuse(at, in.name+" of type "+typeName(t), typeReason(t))
+		r.refuse(b.at, in.name+" of type "+typeName(t), typeReason(t))
 	default:
-		r.refuse(at, in.name, "its type is a function's; compile without the multi-value feature")
+		r.refuse(b.at, in.name, "its type is a function's; compile without the multi-value feature")
 	}
 	if in.form == opIf {
 		b.pop(i32)
 	}
 	switch b.control++; {
 	case b.control > maxControl:
-		b.tooManyControl(at, in)
+		b.tooManyControl(in)
 	case len(b.blocks) > maxNesting:
-		r.refusef(at, in.name, "blocks are nested more than %d deep; split the function", maxNesting)
+		r.refusef(b.at, in.name, "blocks are nested more than %d deep; split the function", maxNesting)
 	}
 	if !b.dead {
 		b.keep(op, in)
@@ -71,11 +71,11 @@ func (b *body) open(op byte, in *instruction, at int) {
 		}
 		b.nesting = max(b.nesting, len(b.blocks))
 	}
-	b.blocks = append(b.blocks, block{form: in.form, result: result, height: len(b.operands), dead: b.dead, at: at})
+	b.blocks = append(b.blocks, block{form: in.form, result: result, height: len(b.operands), dead: b.dead})
 }
 
-func (b *body) tooManyControl(at int, in *instruction) {
-	b.r.refusef(at, in.name, "there are more than %d blocks, loops and conditional branches; split the function", maxControl)
+func (b *body) tooManyControl(in *instruction) {
+	b.r.refusef(b.at, in.name, "there are more than %d blocks, loops and conditional branches; split the function", maxControl)
 }
 
 // blockType encodes the type of a block.
@@ -97,10 +97,10 @@ func (b *body) leave(top *block) {
 }
 
 // otherwise is else.
-func (b *body) otherwise(op byte, at int) {
+func (b *body) otherwise(op byte) {
 	top := &b.blocks[len(b.blocks)-1]
 	if top.form != opIf {
-		b.r.refuse(at, "else", "there is no if; the module is not valid")
+		b.r.refuse(b.at, "else", "there is no if; the module is not valid")
 		return
 	}
 	b.leave(top)
@@ -113,11 +113,11 @@ func (b *body) otherwise(op byte, at int) {
 }
 
 // close is end.
-func (b *body) close(op byte, at int) {
+func (b *body) close(op byte) {
 	top := &b.blocks[len(b.blocks)-1]
 	b.leave(top)
 	if top.form == opIf && top.result != noType {
-		b.r.refuse(at, "if", "it has a result but no else; the module is not valid")
+		b.r.refuse(b.at, "if", "it has a result but no else; the module is not valid")
 	}
 	if top.result != noType {
 		b.push(top.result)
@@ -136,10 +136,10 @@ func (b *body) close(op byte, at int) {
 }
 
 // label reads a label and returns its block; a branch to it carries what carried says.
-func (b *body) label(at int) (*block, uint32) {
+func (b *body) label() (*block, uint32) {
 	i := b.r.u32()
 	if int64(i) >= int64(len(b.blocks)) {
-		b.r.refusef(at, "a branch", "there is no label %d; the module is not valid", i)
+		b.r.refusef(b.at, "a branch", "there is no label %d; the module is not valid", i)
 		return &b.blocks[0], 0
 	}
 	return &b.blocks[len(b.blocks)-1-int(i)], i
@@ -153,12 +153,12 @@ func (t *block) carried() valueType {
 	return t.result
 }
 
-func (b *body) branch(op byte, in *instruction, at int) {
-	target, label := b.label(at)
+func (b *body) branch(op byte, in *instruction) {
+	target, label := b.label()
 	if in.form == opBrIf {
 		b.pop(i32)
 		if b.control++; b.control > maxControl {
-			b.tooManyControl(at, in)
+			b.tooManyControl(in)
 		}
 	}
 	t := target.carried()
@@ -181,16 +181,16 @@ func (b *body) branch(op byte, in *instruction, at int) {
 	}
 }
 
-func (b *body) branchTable(op byte, in *instruction, at int) {
+func (b *body) branchTable(op byte, in *instruction) {
 	r := b.r
 	n := r.count("targets of br_table", maxTargets)
 	b.targets += n + 1
 	b.control++
 	switch {
 	case b.targets > maxTargets:
-		r.refusef(at, in.name, "the function's tables have more than %d targets; split the function", maxTargets)
+		r.refusef(b.at, in.name, "the function's tables have more than %d targets; split the function", maxTargets)
 	case b.control > maxControl:
-		b.tooManyControl(at, in)
+		b.tooManyControl(in)
 	}
 	b.pop(i32)
 	kept := b.keep(op, in)
@@ -199,7 +199,7 @@ func (b *body) branchTable(op byte, in *instruction, at int) {
 	}
 	arity := -1
 	for range n + 1 {
-		target, label := b.label(at)
+		target, label := b.label()
 		if r.err != nil {
 			return
 		}
@@ -210,7 +210,7 @@ func (b *body) branchTable(op byte, in *instruction, at int) {
 			b.push(b.pop(t))
 		}
 		if arity >= 0 && has != arity {
-			r.refuse(at, in.name, "its targets take different numbers of values; the module is not valid")
+			r.refuse(b.at, in.name, "its targets take different numbers of values; the module is not valid")
 		}
 		arity = has
 		if kept {

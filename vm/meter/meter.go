@@ -43,10 +43,16 @@ func Rewrite(wasm []byte, v Version) (*Module, error) {
 	return rewrite(wasm, v, nil)
 }
 
-// rewrite rewrites a contract. With a list of exports to keep, which tests have, the module can import and export
-// any functions.
-func rewrite(wasm []byte, v Version, keep []string) (*Module, error) {
-	m := &module{r: reader{buf: wasm, end: len(wasm), function: -1}, keep: keep, start: -1}
+// laboratory is for tests: the module need not be a contract, it can import and export any functions.
+type laboratory struct {
+	keep []string // exports
+	all  bool     // keep all functions
+	// single makes each instruction a basic block.
+	single bool
+}
+
+func rewrite(wasm []byte, v Version, lab *laboratory) (*Module, error) {
+	m := &module{r: reader{buf: wasm, end: len(wasm), function: -1}, lab: lab, start: -1}
 	r := &m.r
 	switch {
 	case v == 0 || int(v) >= len(versions):

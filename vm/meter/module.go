@@ -10,7 +10,7 @@ import (
 // module is a module while it is rewritten: what was decoded, then what was decided about it.
 type module struct {
 	r      reader
-	keep   []string // see rewrite
+	lab    *laboratory
 	prices *prices
 
 	types    []functionType
@@ -228,8 +228,8 @@ func (m *module) checkExports() {
 	r := &m.r
 	kept := m.exports[:0]
 	for _, e := range m.exports {
-		if m.keep != nil {
-			if slices.Contains(m.keep, e.name) {
+		if m.lab != nil {
+			if slices.Contains(m.lab.keep, e.name) {
 				kept = append(kept, e)
 			}
 			continue
@@ -254,7 +254,7 @@ func (m *module) checkExports() {
 		return slices.ContainsFunc(kept, func(e export) bool { return e.name == name })
 	}
 	switch {
-	case m.keep != nil:
+	case m.lab != nil:
 	case !has(entrypointName):
 		r.refuse(r.end, "the module", "it does not export user_entrypoint; a contract has a function user_entrypoint(i32 len) → i32 (compile with an SDK, or export yours by that name)")
 	case !has(memoryName):
@@ -336,6 +336,11 @@ func (m *module) functions() []byte {
 	}
 	if m.start >= 0 {
 		m.useFunction(uint32(m.start))
+	}
+	if m.lab != nil && m.lab.all {
+		for i := range m.bodies {
+			m.useFunction(uint32(len(m.imports) + i))
+		}
 	}
 	b := body{m: m, r: &m.r, prices: m.prices, code: make([]byte, 0, 3*len(m.r.buf))}
 	p := &m.prices.activation

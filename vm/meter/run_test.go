@@ -36,7 +36,7 @@ func newMachine(t testing.TB, interpreter bool) *machine {
 	if interpreter {
 		config = wazero.NewRuntimeConfigInterpreter()
 	}
-	m := &machine{t: t, runtime: wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features)), tranche: 1_500_000}
+	m := &machine{t: t, runtime: wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features).WithMemoryLimitPages(meter.MaxPages)), tranche: 1_500_000}
 	t.Cleanup(func() { m.runtime.Close(context.WithoutCancel(ctx)) })
 
 	own := m.runtime.NewHostModuleBuilder("tercet")
@@ -71,6 +71,11 @@ func valueTypes(letters string) []api.ValueType {
 func (m *machine) hook(h meter.Hook) api.GoModuleFunc {
 	return func(_ context.Context, _ api.Module, stack []uint64) {
 		args := stack[:len(h.Params)]
+		for i, p := range h.Params {
+			if p == 'i' {
+				args[i] = uint64(uint32(args[i])) // the compiler leaves the upper half as it is
+			}
+		}
 		m.called = append(m.called, fmt.Sprint(h.Name, args))
 		sum := uint64(7)
 		for _, a := range args {
@@ -127,12 +132,18 @@ type outcome struct {
 // run calls an export of a module. With gas, in ink, it is a rewritten one.
 func (m *machine) run(wasm []byte, gas int64, export string, args ...uint64) outcome {
 	m.t.Helper()
+	compiled := m.compile(wasm)
+	defer compiled.Close(m.t.Context())
+	return m.call(compiled, gas, export, args...)
+}
+
+func (m *machine) compile(wasm []byte) wazero.CompiledModule {
+	m.t.Helper()
 	compiled, err := m.runtime.CompileModule(m.t.Context(), wasm)
 	if err != nil {
 		m.t.Fatalf("compiling: %v", err)
 	}
-	defer compiled.Close(m.t.Context())
-	return m.call(compiled, gas, export, args...)
+	return compiled
 }
 
 func (m *machine) call(compiled wazero.CompiledModule, gas int64, export string, args ...uint64) outcome {

@@ -48,7 +48,7 @@ func (m *module) importSection() {
 		if r.err != nil {
 			return
 		}
-		if m.keep == nil {
+		if m.lab == nil {
 			m.checkImport(f, at, what)
 		}
 		m.imports = append(m.imports, f)

@@ -1,0 +1,109 @@
+package meter_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/tercet-chain/tercet/vm/meter"
+	"github.com/tercet-chain/tercet/vm/meter/metertest"
+)
+
+// pair is a compiler and an interpreter to compare.
+type pair struct{ compiler, interpreter *machine }
+
+func newPair(t testing.TB) pair { return pair{newMachine(t, false), newMachine(t, true)} }
+
+// differ says how a program, rewritten, differs from itself as it is, or from itself with another tranche or
+// engine. The gas that it used is returned.
+func (p pair) differ(wasm []byte, arg uint64) (string, outcome) {
+	p.compiler.t.Helper()
+	module, err := meter.Rewrite(wasm, meter.Current)
+	if err != nil {
+		return "refused: " + err.Error(), outcome{}
+	}
+	raw := p.interpreter.run(wasm, 0, "user_entrypoint", arg)
+	compiled := p.compiler.compile(module.Wasm)
+	defer compiled.Close(p.compiler.t.Context())
+	p.compiler.tranche = 1 << 40
+	metered := p.compiler.call(compiled, infinite, "user_entrypoint", arg)
+	if what := difference(raw, metered); what != "" {
+		return "metered: " + what, metered
+	}
+	p.interpreter.tranche, p.compiler.tranche = 1_000_000, 20_000 // some blocks take more
+	for _, again := range []outcome{
+		p.interpreter.run(module.Wasm, infinite, "user_entrypoint", arg),
+		p.compiler.call(compiled, infinite, "user_entrypoint", arg),
+	} {
+		if what := difference(metered, again); what != "" {
+			return "with small tranches: " + what, again
+		}
+		if again.used != metered.used {
+			return "with small tranches: other gas", again
+		}
+	}
+	if metered.err != nil {
+		return "", metered // whoever traps has paid for the rest of the block, too
+	}
+	singly, err := meter.RewriteSingly(wasm, "user_entrypoint", "memory")
+	if err != nil {
+		return err.Error(), metered
+	}
+	if each := p.interpreter.run(singly.Wasm, infinite, "user_entrypoint", arg); each.used != metered.used {
+		return fmt.Sprintf("%d ink in blocks, %d instruction by instruction", metered.used, each.used), metered
+	}
+	return "", metered
+}
+
+func difference(a, b outcome) string {
+	switch {
+	case (a.err == nil) != (b.err == nil):
+		return "one traps"
+	case uint32(a.result) != uint32(b.result):
+		return "other results"
+	case a.memory != b.memory:
+		return "other memory"
+	case !slices.Equal(a.called, b.called):
+		return "other host calls"
+	}
+	return ""
+}
+
+func TestRewrite_randomPrograms(t *testing.T) {
+	p := newPair(t)
+	trapped, calls := 0, 0
+	var used int64
+	const n = 150
+	for seed := range uint64(n) {
+		wasm := metertest.Random(seed).Encode()
+		what, o := p.differ(wasm, seed%3)
+		if what != "" {
+			t.Fatalf("seed %d: %s\n%s", seed, what, hex.EncodeToString(wasm))
+		}
+		if o.err != nil {
+			trapped++
+		}
+		calls += len(o.called)
+		used += o.used
+	}
+	t.Logf("%d programs, %d trapped, %d host calls, %d ink each", n, trapped, calls, used/n)
+	if trapped > n/2 || calls < n {
+		t.Error("the programs do too little")
+	}
+}
+
+// FuzzRewrite_program compares programs that the fuzzer chooses.
+func FuzzRewrite_program(f *testing.F) {
+	f.Add([]byte(nil), uint8(0))
+	p := newPair(f)
+	f.Fuzz(func(t *testing.T, data []byte, arg uint8) {
+		if len(data) > 4096 {
+			return
+		}
+		wasm := metertest.FromBytes(data).Encode()
+		if what, _ := p.differ(wasm, uint64(arg)); what != "" {
+			t.Fatalf("%s\n%s", what, hex.EncodeToString(wasm))
+		}
+	})
+}
