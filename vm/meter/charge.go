@@ -64,6 +64,8 @@ func (b *body) take() {
 	b.out = binary.AppendUvarint(b.out, uint64(len(b.m.imports)))
 	b.out = append(b.out, opcodeEnd)
 	b.values += 4
+	b.effort.calls++
+	b.effort.pass(pointsOfCharge, len(b.operands))
 }
 
 // settle ends the open basic block: its price goes to where it is charged.
@@ -104,6 +106,7 @@ func (b *body) rem(op byte, in *instruction) {
 	}
 	b.spend(uint64(b.prices.class[in.class]))
 	b.values += 6
+	b.effort.checks += checksOfDivision
 	// In the table of opcodes, i32: 0x6b sub, 0x6c mul, 0x6d div_s, 0x6e div_u, 0x6f rem_s, 0x70 rem_u, 0x46 eq;
 	// i64: 0x7d, 0x7e, 0x7f, 0x80, 0x81, 0x82, 0x51.
 	sub, constant, equal, signed := byte(opcodeSub32), byte(opcodeConst32), byte(0x46), op == 0x6f
@@ -149,6 +152,7 @@ func (b *body) memory(op byte, in *instruction) {
 	if in.form == opMemoryGrow {
 		b.out = binary.AppendUvarint(append(b.out, opcodeCall), uint64(len(b.m.imports)+1))
 		b.calls = true
+		b.effort.calls++
 	}
 	b.out = append(b.out, op, 0)
 }
@@ -190,6 +194,7 @@ func (b *body) bulk() {
 	}
 	b.spend(uint64(b.prices.class[Bulk]))
 	b.values += 4
+	b.effort.pass(pointsOfBulk, len(b.operands))
 	b.appendScratch(opcodeLocalSet, i32, 0)
 	b.out = b.appendGlobal(b.out, opcodeGlobalGet, gasGlobal)
 	b.appendScratch(opcodeLocalGet, i32, 0)

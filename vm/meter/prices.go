@@ -56,13 +56,19 @@ type prices struct {
 
 // activationPrices are in gas.
 type activationPrices struct {
-	module     uint64 // for any module
-	function   uint64 // for a function
-	bodyByte   uint64 // for a byte of a rewritten body
-	loopLocal  uint64 // for a local, for each loop
-	nestLocal  uint64 // for a local, for each level of the deepest nesting
-	dataByte   uint64 // for a byte of data and an entry of elements
-	perGlobals uint64 // for a global
+	module   uint64 // for any module
+	byte     uint64 // for a byte of the module as it came
+	global   uint64 // for a global
+	function uint64 // for a function
+	// For a rewritten function, see effort.
+	bodyByte   uint64
+	point      uint64
+	pointPairs uint64 // for 100 pairs of points
+	live       uint64 // for a value over a point
+	call       uint64
+	callGlobal uint64 // for a mutable global, for each call
+	check      uint64
+	join       uint64
 }
 
 // versions are the prices by version; 0 is none.
@@ -94,12 +100,17 @@ var versions = [...]prices{
 		element:  5000,
 		activation: activationPrices{
 			module:     10_000,
-			function:   100,
+			byte:       10,
+			global:     100,
+			function:   1000,
 			bodyByte:   10,
-			loopLocal:  1,
-			nestLocal:  1,
-			dataByte:   2,
-			perGlobals: 10,
+			point:      300,
+			pointPairs: 70,
+			live:       100,
+			call:       500,
+			callGlobal: 80,
+			check:      1000,
+			join:       1000,
 		},
 	},
 }
