@@ -109,13 +109,50 @@ func ParseAccountKey(key []byte) (common.Address, bool) {
 	return common.Address(key[1:]), true
 }
 
+// StorageKeyLen is the length of a [StorageKey].
+const StorageKeyLen = 1 + common.AddressLength + common.HashLength
+
 // StorageKey is the raw key of a contract's storage slot: 's' ‖ address ‖ slot.
-func StorageKey(a common.Address, slot common.Hash) []byte {
-	return append(append([]byte{storagePrefix}, a[:]...), slot[:]...)
+func StorageKey(a common.Address, slot common.Hash) []byte { return AppendStorageKey(nil, a, slot) }
+
+// AppendStorageKey appends [StorageKey] of a and slot to dst.
+func AppendStorageKey(dst []byte, a common.Address, slot common.Hash) []byte {
+	return append(append(append(dst, storagePrefix), a[:]...), slot[:]...)
 }
 
-// CodeKey is the raw key of a contract's code: 'c' ‖ codeHash.
+// ParseStorageKey returns the slot that a raw key names, if it is a [StorageKey].
+func ParseStorageKey(key []byte) (a common.Address, slot common.Hash, ok bool) {
+	if len(key) != StorageKeyLen || key[0] != storagePrefix {
+		return a, slot, false
+	}
+	return common.Address(key[1:]), common.Hash(key[1+common.AddressLength:]), true
+}
+
+// DecodeSlot reads the value of a storage slot: 32 bytes that are not all zero, because a slot of zero is
+// absent from the state; no bytes are zero. Anything else fails with [ErrInvalid].
+func DecodeSlot(value []byte) (common.Hash, error) {
+	switch {
+	case len(value) == 0:
+		return common.Hash{}, nil
+	case len(value) != common.HashLength:
+		return common.Hash{}, invalidf("storage value of %d bytes", len(value))
+	case common.Hash(value) == common.Hash{}:
+		return common.Hash{}, invalidf("storage value of zero")
+	}
+	return common.Hash(value), nil
+}
+
+// CodeKey is the raw key of what the chain knows about a contract's code: 'c' ‖ codeHash. Its value is an
+// [Activation].
 func CodeKey(hash common.Hash) []byte { return append([]byte{codePrefix}, hash[:]...) }
+
+// ParseCodeKey returns the code hash that a raw key names, if it is a [CodeKey].
+func ParseCodeKey(key []byte) (common.Hash, bool) {
+	if len(key) != 1+common.HashLength || key[0] != codePrefix {
+		return common.Hash{}, false
+	}
+	return common.Hash(key[1:]), true
+}
 
 // SystemKey is the raw key of a value that the chain itself keeps: 'y' ‖ name.
 func SystemKey(name string) []byte { return append([]byte{systemPrefix}, name...) }

@@ -83,6 +83,12 @@ func TestKeys(t *testing.T) {
 		if got, ok := ledger.ParseAccountKey(tt.key); ok != (tt.name == "account") || ok && got != a {
 			t.Errorf("%s parses as the account %s, %t", tt.name, got, ok)
 		}
+		if got, of, ok := ledger.ParseStorageKey(tt.key); ok != (tt.name == "storage") || ok && (got != a || of != slot) {
+			t.Errorf("%s parses as the slot %s of %s, %t", tt.name, of, got, ok)
+		}
+		if got, ok := ledger.ParseCodeKey(tt.key); ok != (tt.name == "code") || ok && got != slot {
+			t.Errorf("%s parses as the code %s, %t", tt.name, got, ok)
+		}
 	}
 }
 
@@ -101,14 +107,58 @@ func FuzzDecodeAccount(f *testing.F) {
 	})
 }
 
-func FuzzParseAccountKey(f *testing.F) {
+func TestAppendStorageKey_doesNotAllocate(t *testing.T) {
+	var buf [ledger.StorageKeyLen]byte
+	a, slot := common.Address{1}, common.Hash{2}
+	if n := testing.AllocsPerRun(100, func() {
+		if ledger.AppendStorageKey(buf[:0], a, slot)[1] != 1 {
+			t.Error("the address is not behind the prefix")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestDecodeSlot(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		value []byte
+		want  common.Hash
+		err   error
+	}{
+		{"absent", nil, common.Hash{}, nil},
+		{"one", common.Hash{31: 1}.Bytes(), common.Hash{31: 1}, nil},
+		{"zero", make([]byte, 32), common.Hash{}, ledger.ErrInvalid},
+		{"short", common.Hash{1}.Bytes()[:31], common.Hash{}, ledger.ErrInvalid},
+		{"long", append(common.Hash{1}.Bytes(), 1), common.Hash{}, ledger.ErrInvalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := ledger.DecodeSlot(tt.value); got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("reads as %s, %v; want %s, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+// FuzzParseKey: each raw key is at most one of account, storage slot and code, and is made again from its parts.
+func FuzzParseKey(f *testing.F) {
 	f.Add(ledger.AccountKey(common.Address{1}))
 	f.Add(ledger.StorageKey(common.Address{1}, common.Hash{2}))
+	f.Add(ledger.CodeKey(common.Hash{3}))
 	f.Add(ledger.SystemKey("twenty bytes of name"))
 	f.Fuzz(func(t *testing.T, key []byte) {
+		starts := func(prefix byte, size int) bool { return len(key) == size && key[0] == prefix }
 		a, ok := ledger.ParseAccountKey(key)
-		if ok != (len(key) == 21 && key[0] == 'a') || ok && !bytes.Equal(ledger.AccountKey(a), key) {
+		if ok != starts('a', 21) || ok && !bytes.Equal(ledger.AccountKey(a), key) {
 			t.Fatalf("%x is the key of %s: %t", key, a, ok)
+		}
+		a, slot, ok := ledger.ParseStorageKey(key)
+		if ok != starts('s', 53) || ok && !bytes.Equal(ledger.StorageKey(a, slot), key) {
+			t.Fatalf("%x is the key of slot %s of %s: %t", key, slot, a, ok)
+		}
+		hash, ok := ledger.ParseCodeKey(key)
+		if ok != starts('c', 33) || ok && !bytes.Equal(ledger.CodeKey(hash), key) {
+			t.Fatalf("%x is the key of the code %s: %t", key, hash, ok)
 		}
 	})
 }

@@ -43,13 +43,24 @@ type Block struct {
 	Drops []Drop
 }
 
-// NewBlock joins the parts of an executed block and writes the header's hash into the receipts.
+// NewBlock joins the parts of an executed block and completes the receipts with [PlaceReceipts].
 func NewBlock(o Ordered, header *types.Header, txs []*Transaction, receipts []*types.Receipt, drops []Drop) *Block {
-	hash := header.Hash()
-	for _, r := range receipts {
-		r.BlockHash = hash
-	}
+	PlaceReceipts(header, receipts)
 	return &Block{Ordered: o, Header: header, Transactions: txs, Receipts: receipts, Drops: drops}
+}
+
+// PlaceReceipts writes into the receipts of a block, in order, and into their logs what is known once the
+// header is sealed: block hash, height and time, and the places of receipts and logs in the block.
+func PlaceReceipts(header *types.Header, receipts []*types.Receipt) {
+	hash, number, index := header.Hash(), new(big.Int).Set(header.Number), uint(0)
+	for i, r := range receipts {
+		r.BlockHash, r.BlockNumber, r.TransactionIndex = hash, number, uint(i)
+		for _, l := range r.Logs {
+			l.BlockHash, l.BlockNumber, l.BlockTimestamp = hash, header.Number.Uint64(), header.Time
+			l.TxHash, l.TxIndex, l.Index = r.TxHash, uint(i), index
+			index++
+		}
+	}
 }
 
 // SealHeader makes the executed header of the ordered block o on top of parent. The ordered height must be

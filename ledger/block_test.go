@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/big"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -150,17 +151,32 @@ func TestSealHeader_ofAnotherHeight_panics(t *testing.T) {
 	ledger.SealHeader(g, g.Header(common.Hash{}), &ledger.Ordered{Height: 2}, nil, nil, common.Hash{})
 }
 
-func TestNewBlock_writesTheHashIntoReceipts(t *testing.T) {
+func TestNewBlock_placesReceiptsAndLogs(t *testing.T) {
 	g := testGenesis()
 	h := g.Header(common.Hash{})
-	txs := testTransactions(t)
+	h.Number.SetUint64(7)
+	txs := slices.Repeat(testTransactions(t), 2)
 	b := ledger.NewBlock(ledger.Ordered{Height: 7}, h, txs, testReceipts(txs), []ledger.Drop{{Index: 3}})
+	index := uint(0)
 	for i, r := range b.Receipts {
-		if r.BlockHash != h.Hash() {
-			t.Errorf("receipt %d has the block hash %s", i, r.BlockHash)
+		if r.BlockHash != h.Hash() || r.BlockNumber.Uint64() != 7 || r.TransactionIndex != uint(i) {
+			t.Errorf("receipt %d is of transaction %d in block %s %s", i, r.TransactionIndex, r.BlockNumber, r.BlockHash)
+		}
+		for _, l := range r.Logs {
+			want := &types.Log{
+				Address: l.Address, Topics: l.Topics, Data: l.Data, BlockHash: h.Hash(), BlockNumber: 7,
+				BlockTimestamp: h.Time, TxHash: txs[i].Hash(), TxIndex: uint(i), Index: index,
+			}
+			if !reflect.DeepEqual(l, want) {
+				t.Errorf("log %d is\n%+v, want\n%+v", index, l, want)
+			}
+			index++
 		}
 	}
-	if b.Ordered.Height != 7 || b.Header != h || len(b.Transactions) != 3 || len(b.Drops) != 1 {
+	if index != 2 {
+		t.Errorf("%d logs, want 2", index)
+	}
+	if b.Ordered.Height != 7 || b.Header != h || len(b.Transactions) != 6 || len(b.Drops) != 1 {
 		t.Errorf("block %+v", b)
 	}
 }

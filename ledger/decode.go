@@ -29,6 +29,7 @@ type fields struct {
 	value   []byte
 	data    []byte
 	slots   accessCount
+	access  []byte // the entries of the access list
 	signed  []byte // the list's content before the signature
 	v, r, s []byte
 }
@@ -121,6 +122,9 @@ func toUint64(b []byte) uint64 {
 	return binary.BigEndian.Uint64(full[:])
 }
 
+// accessKeyBytes is the size of a storage key in an access list: the prefix of a string and 32 bytes.
+const accessKeyBytes = 1 + common.HashLength
+
 // accessList checks the shape of an access list and counts it.
 func (f *fields) accessList() {
 	if f.err != nil {
@@ -128,6 +132,7 @@ func (f *fields) accessList() {
 	}
 	var entries []byte
 	entries, f.list, f.err = rlp.SplitList(f.list)
+	f.access = entries
 	for f.err == nil && len(entries) > 0 {
 		var entry, address, keys []byte
 		if entry, entries, f.err = rlp.SplitList(entries); f.err != nil {
@@ -139,19 +144,18 @@ func (f *fields) accessList() {
 		if keys, entry, f.err = rlp.SplitList(entry); f.err != nil {
 			return
 		}
-		// Each key is a string of 32 bytes: 0xa0 and the key.
-		if len(address) != common.AddressLength || len(entry) != 0 || len(keys)%33 != 0 {
+		if len(address) != common.AddressLength || len(entry) != 0 || len(keys)%accessKeyBytes != 0 {
 			f.err = fmt.Errorf("access list entry of the wrong shape")
 			return
 		}
-		for i := 0; i < len(keys); i += 33 {
+		for i := 0; i < len(keys); i += accessKeyBytes {
 			if keys[i] != 0xa0 {
 				f.err = fmt.Errorf("access list key that has not 32 bytes")
 				return
 			}
 		}
 		f.slots.addresses++
-		f.slots.keys += uint64(len(keys) / 33)
+		f.slots.keys += uint64(len(keys) / accessKeyBytes)
 	}
 }
 

@@ -29,9 +29,10 @@ const (
 	DropTipAboveFeeCap    DropReason = 6
 	DropNonceMax          DropReason = 7
 	DropSenderNoEOA       DropReason = 8
-	DropCreation          DropReason = 9
+	DropCreation          DropReason = 9 // only in blocks of versions that had no contracts
 	DropBalanceOverflow   DropReason = 10
 	DropDuplicate         DropReason = 11
+	DropInitCodeSize      DropReason = 12
 )
 
 // dropErrors maps reasons to errors; it is never modified.
@@ -47,6 +48,7 @@ var dropErrors = [...]error{
 	DropCreation:          ErrCreation,
 	DropBalanceOverflow:   ErrBalanceOverflow,
 	DropDuplicate:         ErrDuplicate,
+	DropInitCodeSize:      ErrMaxInitCodeSizeExceeded,
 }
 
 // Valid reports whether r is one of the reasons.

@@ -30,8 +30,10 @@ var (
 	ErrInsufficientFunds = errors.New("insufficient funds for transfer")
 	ErrGasLimitReached   = errors.New("gas limit reached")
 	ErrSenderNoEOA       = errors.New("sender not an eoa")
-	// ErrCreation has no counterpart in go-ethereum.
-	ErrCreation = errors.New("contract creation is not supported yet: send to an address instead")
+	// ErrMaxInitCodeSizeExceeded is for a creation with more than [MaxInitCodeBytes].
+	ErrMaxInitCodeSizeExceeded = errors.New("max initcode size exceeded")
+	// ErrCreation has no counterpart in go-ethereum: versions that had no contracts dropped creations.
+	ErrCreation = errors.New("contract creation was not supported when the transaction was ordered: send it again")
 	// ErrBalanceOverflow has no counterpart: the total supply of a valid genesis cannot overflow.
 	ErrBalanceOverflow = errors.New("recipient balance exceeds 2^256-1")
 	// ErrDuplicate is a transaction ordered again in the block that executed it.

@@ -75,6 +75,8 @@ type Genesis struct {
 	Alloc []Allocation `json:"alloc"`
 	// Forks change rules at heights, sorted by height and name. This version knows none.
 	Forks []Fork `json:"forks"`
+	// Deployers are the accounts that may create contracts, sorted; absent, everybody may.
+	Deployers []common.Address `json:"deployers,omitempty" rlp:"optional"`
 }
 
 // ConsensusParameters are the parameters of consensus that are part of a chain.
@@ -135,6 +137,10 @@ func (g *Genesis) normalize() {
 	g.Validators = append([]Validator{}, g.Validators...)
 	g.Alloc = append([]Allocation{}, g.Alloc...)
 	g.Forks = append([]Fork{}, g.Forks...)
+	if g.Deployers != nil {
+		g.Deployers = append([]common.Address{}, g.Deployers...)
+		slices.SortFunc(g.Deployers, common.Address.Cmp)
+	}
 	slices.SortStableFunc(g.Validators, func(a, b Validator) int { return bytes.Compare(a.Address[:], b.Address[:]) })
 	slices.SortStableFunc(g.Alloc, func(a, b Allocation) int { return bytes.Compare(a.Address[:], b.Address[:]) })
 }
@@ -151,6 +157,9 @@ func (g *Genesis) Validate() error {
 		return err
 	}
 	if err := g.validateAlloc(); err != nil {
+		return err
+	}
+	if err := g.validateDeployers(); err != nil {
 		return err
 	}
 	if len(g.Forks) > 0 {
@@ -237,6 +246,25 @@ func (g *Genesis) validateAlloc() error {
 	return nil
 }
 
+func (g *Genesis) validateDeployers() error {
+	if g.Deployers != nil && len(g.Deployers) == 0 {
+		return errors.New("genesis lists no deployers, so that nobody could ever create a contract: " +
+			"name at least one, or remove the list to let everybody")
+	}
+	if len(g.Deployers) > maxDeployers {
+		return fmt.Errorf("genesis has %d deployers: keep at most %d", len(g.Deployers), maxDeployers)
+	}
+	for i := 1; i < len(g.Deployers); i++ {
+		switch order := g.Deployers[i-1].Cmp(g.Deployers[i]); {
+		case order == 0:
+			return fmt.Errorf("genesis names deployer %s twice: remove one", g.Deployers[i])
+		case order > 0:
+			return fmt.Errorf("genesis deployers are not sorted: move %s before %s", g.Deployers[i], g.Deployers[i-1])
+		}
+	}
+	return nil
+}
+
 // Limits bound the transactions of the chain.
 func (g *Genesis) Limits() Limits {
 	return Limits{Bytes: min(MaxTransactionBytes, int(g.MaxBlockBytes-certificateRoom)), Gas: g.TxGasCap}
@@ -254,13 +282,16 @@ func (g *Genesis) ValidatorAddresses() []common.Address {
 // Commitment is keccak256(RLP(genesis)), fields in their order: what block 0 commits to.
 func (g *Genesis) Commitment() common.Hash { return crypto.Keccak256Hash(mustEncode(g)) }
 
-// Changes is the state of block 0, sorted by path: the allocations and one system key that holds the
-// commitment.
+// Changes is the state of block 0, sorted by path: the allocations, one system key that holds the
+// commitment and, if only some may deploy, one that lists them.
 func (g *Genesis) Changes() []Change {
-	changes := make([]Change, 0, len(g.Alloc)+1)
+	changes := make([]Change, 0, len(g.Alloc)+2)
 	add := func(key, value []byte) { changes = append(changes, Change{Path: Path(key), Key: key, Value: value}) }
 	commitment := g.Commitment()
 	add(SystemKey(genesisKey), commitment[:])
+	if g.Deployers != nil {
+		add(DeployersKey(), EncodeDeployers(g.Deployers))
+	}
 	for _, a := range g.Alloc {
 		add(AccountKey(a.Address), EncodeAccount(Account{Balance: *a.Balance}))
 	}

@@ -73,6 +73,8 @@ func TestGenesis_Commitment_bindsEveryField(t *testing.T) {
 		"account":         func(g *ledger.Genesis) { g.Alloc[0].Address[0]++ },
 		"balance":         func(g *ledger.Genesis) { g.Alloc[0].Balance = uint256.NewInt(2) },
 		"fork":            func(g *ledger.Genesis) { g.Forks = []ledger.Fork{{Name: "x"}} },
+		"deployer":        func(g *ledger.Genesis) { g.Deployers = []common.Address{{1}} },
+		"deployers":       func(g *ledger.Genesis) { g.Deployers = []common.Address{{1}, {2}} },
 		"fork height":     func(g *ledger.Genesis) { g.Forks = []ledger.Fork{{Name: "x", Height: 1}} },
 	} {
 		g := testGenesis()

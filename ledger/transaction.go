@@ -7,11 +7,16 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rlp"
 	"github.com/holiman/uint256"
 )
 
 // MaxTransactionBytes bounds one transaction: with its envelope it fits one gossip message of 1 MiB.
 const MaxTransactionBytes = 1<<20 - 4<<10
+
+// MaxInitCodeBytes bounds the data of a contract creation (EIP-3860): a module of 128 KiB, the most that a
+// contract may have, uncompressed, 1 KiB for its frame and 64 KiB for the constructor's arguments.
+const MaxInitCodeBytes = 193 << 10
 
 // Limits bound a single transaction. [Genesis.Limits] makes the ones of a chain.
 type Limits struct {
@@ -36,6 +41,8 @@ type Transaction struct {
 	intrinsic uint64
 	value     uint256.Int
 	raw       []byte
+	data      []byte // within raw
+	access    []byte // within raw: the entries of the access list
 }
 
 // DecodeTransaction decodes the canonical bytes of a legacy (EIP-155), EIP-2930 or EIP-1559 transaction
@@ -83,6 +90,8 @@ func DecodeTransaction(raw []byte, chainID uint64, limits Limits) (*Transaction,
 		intrinsic: intrinsicGas(f.data, f.slots, creation),
 		value:     value,
 		raw:       raw,
+		data:      f.data,
+		access:    f.access,
 	}
 	copy(tx.to[:], f.to)
 	return tx, nil
@@ -117,6 +126,41 @@ func (t *Transaction) IntrinsicGas() uint64 { return t.intrinsic }
 // Type is 0, 1 or 2 (EIP-2718).
 func (t *Transaction) Type() uint8 { return t.kind }
 
+// Data is the calldata, or what a creation is made of. It must not be modified.
+func (t *Transaction) Data() []byte { return t.data }
+
+// AccessList decodes the access list (EIP-2930), nil when there is none.
+func (t *Transaction) AccessList() types.AccessList {
+	if len(t.access) == 0 {
+		return nil
+	}
+	var list types.AccessList
+	for rest := t.access; len(rest) > 0; {
+		var entry, address, keys []byte
+		entry, rest = mustSplitList(rest)
+		address, entry, err := rlp.SplitString(entry)
+		if err != nil {
+			panic("ledger: a decoded access list does not decode again: " + err.Error())
+		}
+		keys, _ = mustSplitList(entry)
+		tuple := types.AccessTuple{Address: common.Address(address), StorageKeys: make([]common.Hash, len(keys)/accessKeyBytes)}
+		for i := range tuple.StorageKeys {
+			copy(tuple.StorageKeys[i][:], keys[i*accessKeyBytes+1:])
+		}
+		list = append(list, tuple)
+	}
+	return list
+}
+
+// mustSplitList splits a list off bytes that were checked when the transaction was decoded.
+func mustSplitList(b []byte) (content, rest []byte) {
+	content, rest, err := rlp.SplitList(b)
+	if err != nil {
+		panic("ledger: a decoded access list does not decode again: " + err.Error())
+	}
+	return content, rest
+}
+
 // Size is the length of the canonical bytes.
 func (t *Transaction) Size() int { return len(t.raw) }
 
@@ -137,12 +181,12 @@ func (t *Transaction) Inner() *types.Transaction {
 // means that it can. A pool refuses such a transaction, a block that contains one drops it.
 func (t *Transaction) Static() DropReason {
 	switch {
-	case t.creation:
-		return DropCreation
 	case t.nonce == math.MaxUint64: // EIP-2681
 		return DropNonceMax
 	case t.tipTooBig:
 		return DropTipAboveFeeCap
+	case t.creation && len(t.data) > MaxInitCodeBytes:
+		return DropInitCodeSize
 	case t.gas < t.intrinsic:
 		return DropIntrinsicGas
 	}
@@ -151,9 +195,12 @@ func (t *Transaction) Static() DropReason {
 
 // Validate is [Transaction.Static] as an error with figures, nil when the transaction can be executed.
 func (t *Transaction) Validate() error {
-	reason := t.Static()
-	if reason == DropIntrinsicGas {
+	switch reason := t.Static(); reason {
+	case DropIntrinsicGas:
 		return fmt.Errorf("%w: gas %d, minimum needed %d", ErrIntrinsicGas, t.gas, t.intrinsic)
+	case DropInitCodeSize:
+		return fmt.Errorf("%w: code size %d, limit %d", ErrMaxInitCodeSizeExceeded, len(t.data), MaxInitCodeBytes)
+	default:
+		return reason.Err()
 	}
-	return reason.Err()
 }

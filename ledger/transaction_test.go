@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +35,9 @@ func TestDecodeTransaction_ofEachType(t *testing.T) {
 		if tx.Nonce() != inner.Nonce() || tx.Gas() != inner.Gas() || *tx.To() != *inner.To() || tx.Value().ToBig().Cmp(inner.Value()) != 0 {
 			t.Errorf("type %d: %+v", kind, tx)
 		}
+		if !bytes.Equal(tx.Data(), inner.Data()) || !reflect.DeepEqual(tx.AccessList(), inner.AccessList()) {
+			t.Errorf("type %d: data %x, access list %v", kind, tx.Data(), tx.AccessList())
+		}
 		if uint64(tx.Size()) != inner.Size() {
 			t.Errorf("type %d: size %d, want %d", kind, tx.Size(), inner.Size())
 		}
@@ -45,7 +50,7 @@ func TestDecodeTransaction_ofEachType(t *testing.T) {
 
 func TestDecodeTransaction_keepsTheCreationsRecipientNil(t *testing.T) {
 	tx := decode(t, signRaw(t, &types.LegacyTx{Gas: 60_000, Data: []byte{1}}))
-	if tx.To() != nil || tx.Static() != ledger.DropCreation || !errors.Is(tx.Validate(), ledger.ErrCreation) {
+	if tx.To() != nil || tx.Validate() != nil {
 		t.Errorf("to %v, %v", tx.To(), tx.Validate())
 	}
 }
@@ -170,7 +175,14 @@ func TestTransaction_Static(t *testing.T) {
 		{"tip", &types.DynamicFeeTx{ChainID: chainID, To: &someone, Gas: 21_000, GasTipCap: big.NewInt(1)}, ledger.DropTipAboveFeeCap, "max priority fee per gas higher than max fee per gas"},
 		{"tip at the cap", &types.DynamicFeeTx{ChainID: chainID, To: &someone, Gas: 21_000, GasTipCap: big.NewInt(1), GasFeeCap: big.NewInt(1)}, 0, ""},
 		{"last nonce", &types.LegacyTx{To: &someone, Gas: 21_000, Nonce: math.MaxUint64}, ledger.DropNonceMax, "nonce has max value"},
-		{"creation", &types.LegacyTx{Gas: 60_000}, ledger.DropCreation, "contract creation is not supported yet"},
+		{"creation", &types.LegacyTx{Gas: 53_000}, 0, ""},
+		{"creation with too little gas", &types.LegacyTx{Gas: 52_999}, ledger.DropIntrinsicGas, "minimum needed 53000"},
+		{"largest creation", &types.LegacyTx{Gas: 1_000_000, Data: make([]byte, ledger.MaxInitCodeBytes)}, 0, ""},
+		{
+			"creation too large", &types.LegacyTx{Gas: 1_000_000, Data: make([]byte, ledger.MaxInitCodeBytes+1)},
+			ledger.DropInitCodeSize, "max initcode size exceeded: code size 197633, limit 197632",
+		},
+		{"as much for a contract", &types.LegacyTx{To: &someone, Gas: 1_000_000, Data: make([]byte, ledger.MaxInitCodeBytes+1)}, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tx := decode(t, signRaw(t, tt.tx))
@@ -197,7 +209,7 @@ func TestDropReason(t *testing.T) {
 			t.Errorf("reason %d: %v, %s", uint8(r), r.Err(), r)
 		}
 	}
-	for _, r := range []ledger.DropReason{0, ledger.DropDuplicate + 1, 255} {
+	for _, r := range []ledger.DropReason{0, ledger.DropInitCodeSize + 1, 255} {
 		if r.Valid() || r.Err() != nil || r.String() != fmt.Sprintf("DropReason(%d)", uint8(r)) {
 			t.Errorf("reason %d is valid: %v", uint8(r), r.Err())
 		}
@@ -235,12 +247,20 @@ func FuzzDecodeTransaction(f *testing.F) {
 		if tx.From() != from || tx.Hash() != want.Hash() || tx.Nonce() != want.Nonce() || tx.Gas() != want.Gas() || tx.Type() != want.Type() ||
 			tx.Value().ToBig().Cmp(want.Value()) != 0 || (tx.To() == nil) != (want.To() == nil) || tx.To() != nil && *tx.To() != *want.To() ||
 			tx.IntrinsicGas() != ledger.IntrinsicGas(want.Data(), want.AccessList(), want.To() == nil) ||
+			!bytes.Equal(tx.Data(), want.Data()) || !equalLists(tx.AccessList(), want.AccessList()) ||
 			(tx.Static() == ledger.DropTipAboveFeeCap) && want.GasTipCap().Cmp(want.GasFeeCap()) <= 0 {
 			t.Fatalf("%x: decoded %+v", raw, tx)
 		}
 		if !bytes.Equal(marshal(t, tx.Inner()), raw) {
 			t.Fatalf("%x is not canonical", raw)
 		}
+	})
+}
+
+// equalLists compares access lists; absent and empty ones are equal.
+func equalLists(a, b types.AccessList) bool {
+	return slices.EqualFunc(a, b, func(a, b types.AccessTuple) bool {
+		return a.Address == b.Address && slices.Equal(a.StorageKeys, b.StorageKeys)
 	})
 }
 

@@ -40,6 +40,7 @@ import (
 	"github.com/tercet-chain/tercet/node/txpool"
 	"github.com/tercet-chain/tercet/p2p"
 	"github.com/tercet-chain/tercet/p2p/host"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 // Options is what a process decides about a node, beside its configuration.
@@ -69,17 +70,19 @@ type Node struct {
 	// validator is the index of this node's key, -1 for a replica.
 	validator int
 
-	store    *store.Store
-	wal      *wal.WAL
-	pool     *txpool.Pool
-	host     *host.Host
-	pipeline *pipeline.Pipeline
-	engine   *engine.Engine
-	evidence *evidence
-	gossip   *gossip
-	rpc      *rpc.Server
-	metrics  *metrics.Metrics
-	ops      *metrics.Server
+	store     *store.Store
+	contracts *vm.Engine
+	worker    *vm.Worker // of the pipeline
+	wal       *wal.WAL
+	pool      *txpool.Pool
+	host      *host.Host
+	pipeline  *pipeline.Pipeline
+	engine    *engine.Engine
+	evidence  *evidence
+	gossip    *gossip
+	rpc       *rpc.Server
+	metrics   *metrics.Metrics
+	ops       *metrics.Server
 
 	sampling sync.Mutex
 	counted  map[string][2]uint64 // guarded by sampling; per peer: invalid frames, queue drops already counted
@@ -135,7 +138,7 @@ func (n *Node) open(opts Options) error {
 	}
 	frames := &network{host: n.host, roster: n.roster}
 	pc := pipeline.Config{
-		Genesis: n.genesis, Store: n.store, Ledger: recovered, Pool: n.pool, Network: frames,
+		Genesis: n.genesis, Store: n.store, Ledger: recovered, Worker: n.worker, Pool: n.pool, Network: frames,
 		Delta: n.cfg.Consensus.Delta, Logger: n.log, OnExecuted: n.onExecuted,
 	}
 	if signer != nil {
@@ -186,7 +189,10 @@ func (n *Node) openLedger(opts Options) (*pipeline.Recovered, error) {
 	if err := n.openStore(opts); err != nil {
 		return nil, err
 	}
-	recovered, err := pipeline.Recover(n.genesis, n.store, n.log)
+	if err := n.openContracts(); err != nil {
+		return nil, err
+	}
+	recovered, err := pipeline.Recover(n.genesis, n.store, n.worker, n.log)
 	if !errors.Is(err, pipeline.ErrState) {
 		return recovered, err
 	}
@@ -202,7 +208,19 @@ func (n *Node) openLedger(opts Options) (*pipeline.Recovered, error) {
 	if err := n.openStore(opts); err != nil {
 		return nil, err
 	}
-	return pipeline.Recover(n.genesis, n.store, n.log)
+	return pipeline.Recover(n.genesis, n.store, n.worker, n.log)
+}
+
+// openContracts starts the engine that runs contracts. The store is open: its lock makes the cache ours.
+func (n *Node) openContracts() error {
+	var err error
+	if n.contracts, err = vm.New(vm.Config{CacheDir: config.ContractsDir(n.cfg.Home), Log: n.log}); err != nil {
+		return err
+	}
+	if n.worker, err = n.contracts.Worker(); err != nil {
+		return fmt.Errorf("starting the contract engine: %w", err)
+	}
+	return nil
 }
 
 // openStore takes the data directory for this process.

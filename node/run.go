@@ -111,6 +111,12 @@ func (n *Node) Close() error {
 	if n.wal != nil {
 		errs = append(errs, n.wal.Close())
 	}
+	if n.worker != nil {
+		errs = append(errs, n.worker.Close())
+	}
+	if n.contracts != nil {
+		errs = append(errs, n.contracts.Close())
+	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}

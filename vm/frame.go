@@ -3,6 +3,8 @@ package vm
 import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
+
+	"github.com/tercet-chain/tercet/vm/meter"
 )
 
 // Block is what contracts see of the block that they run in.
@@ -26,7 +28,8 @@ type Env struct {
 	Value    uint256.Int // in wei
 	// Static forbids every change of state (EIP-214).
 	Static bool
-	// Reentrant says that Contract has a frame further down the stack.
+	// Reentrant says that Contract has another frame further down the stack. Frames of delegate calls do not
+	// count: code behind a proxy has not been re-entered.
 	Reentrant bool
 	// Depth is the number of frames below this one, 0 for a transaction's own.
 	Depth int
@@ -143,6 +146,8 @@ type Frame struct {
 	Env
 	// CodeHash names the code; World has it.
 	CodeHash common.Hash
+	// Metering is the version that the code was activated under; zero stands for the first.
+	Metering meter.Version
 	// Constructor runs user_constructor instead of user_entrypoint; a module without one does nothing then.
 	Constructor bool
 	Input       []byte

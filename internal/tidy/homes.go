@@ -21,6 +21,7 @@ var homes = []home{
 	// The seam under which disk faults are injected; it passes through node.Options.
 	{"github.com/syndtr/goleveldb/leveldb/storage", []string{"ledger/store", "testframework/...", "node"}},
 	{"github.com/tetratelabs/wazero", []string{"vm/..."}},
+	{"github.com/andybalholm/brotli", []string{"vm"}},
 	{"github.com/spf13/viper", []string{"node/config"}},
 	{"github.com/spf13/cobra", []string{"cmd/tercet"}},
 	{"github.com/spf13/pflag", []string{"cmd/tercet", "node/config"}},

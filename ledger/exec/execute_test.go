@@ -19,10 +19,13 @@ import (
 	"github.com/tercet-chain/tercet/ledger/exec"
 )
 
-// accounts is a state in a map.
+// accounts is a state without contracts in a map.
 type accounts map[common.Address]ledger.Account
 
-func (a accounts) Account(address common.Address) ledger.Account { return a[address] }
+func (a accounts) Account(address common.Address) ledger.Account       { return a[address] }
+func (a accounts) Storage(common.Address, common.Hash) (v common.Hash) { return v }
+func (a accounts) Value([]byte) []byte                                 { return nil }
+func (a accounts) Code(common.Hash) []byte                             { return nil }
 
 func testKey(tb testing.TB, i int) (*ecdsa.PrivateKey, common.Address) {
 	tb.Helper()
@@ -61,10 +64,10 @@ func sign(tb testing.TB, g *ledger.Genesis, key *ecdsa.PrivateKey, data types.Tx
 	return tx
 }
 
-// execute runs txs as block 1.
+// execute runs txs, which call no contract, as block 1.
 func execute(tb testing.TB, g *ledger.Genesis, state exec.Reader, txs ...*ledger.Transaction) *exec.Result {
 	tb.Helper()
-	res, err := exec.Execute(g, g.Header(common.Hash{}), &ledger.Ordered{Height: 1, TimeMs: g.TimeMs + 1}, txs, state)
+	res, err := exec.Execute(tb.Context(), nil, g, g.Header(common.Hash{}), &ledger.Ordered{Height: 1, TimeMs: g.TimeMs + 1}, txs, state)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -201,10 +204,10 @@ func TestExecute_transfers(t *testing.T) {
 			gas:  21_000 + 2*2_400 + 3*1_900,
 			want: accounts{from: {Nonce: 1}},
 		}, {
-			name:  "creation",
+			name:  "creation from too much",
 			state: accounts{from: {Balance: wei(9)}},
-			txs:   []types.TxData{&types.LegacyTx{Data: []byte{1}, Gas: 1_000_000}},
-			drops: drops{ledger.DropCreation},
+			txs:   []types.TxData{&types.LegacyTx{Data: make([]byte, ledger.MaxInitCodeBytes+1), Gas: 1_000_000}},
+			drops: drops{ledger.DropInitCodeSize},
 			want:  accounts{from: {Balance: wei(9)}},
 		}, {
 			name:  "with the last nonce",
@@ -333,7 +336,7 @@ func TestExecute_whenTheBlockIsFull_drops(t *testing.T) {
 func TestExecute_whenNotTheNextBlock_fails(t *testing.T) {
 	g := testGenesis(t)
 	for _, height := range []uint64{0, 2} {
-		if _, err := exec.Execute(g, g.Header(common.Hash{}), &ledger.Ordered{Height: height}, nil, accounts{}); err == nil {
+		if _, err := exec.Execute(t.Context(), nil, g, g.Header(common.Hash{}), &ledger.Ordered{Height: height}, nil, accounts{}); err == nil {
 			t.Errorf("height %d on top of 0 executes", height)
 		}
 	}
@@ -365,7 +368,7 @@ func BenchmarkExecute(b *testing.B) {
 			o := &ledger.Ordered{Height: 1, TimeMs: g.TimeMs + 1}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := exec.Execute(g, parent, o, txs, state); err != nil {
+				if _, err := exec.Execute(b.Context(), nil, g, parent, o, txs, state); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
@@ -41,6 +42,25 @@ func benchChanges(n int) []ledger.Change {
 	}
 	return sorted(cs)
 }
+
+// slotChanges are n slots of a thousand contracts.
+func slotChanges(n int) []ledger.Change {
+	cs := make([]ledger.Change, n)
+	for i := range cs {
+		slot := common.Hash(sha256.Sum256(binary.BigEndian.AppendUint64([]byte("slot"), uint64(i))))
+		key := ledger.StorageKey(benchAddress(i%1000), slot)
+		cs[i] = ledger.Change{Path: ledger.Path(key), Key: key, Value: slot[:]}
+	}
+	return sorted(cs)
+}
+
+// kind is a sort of keys to measure with.
+type kind struct {
+	name    string
+	changes func(n int) []ledger.Change
+}
+
+func kinds() []kind { return []kind{{"account", benchChanges}, {"slot", slotChanges}} }
 
 // reader hands out changes as Load wants them.
 func reader(cs []ledger.Change) func() (ledger.Change, bool, error) {
@@ -96,7 +116,12 @@ func BenchmarkTree_Apply(b *testing.B) {
 
 func BenchmarkState_Apply(b *testing.B) {
 	const keys = 1_000_000
-	cs := benchChanges(keys)
+	for _, kind := range kinds() {
+		b.Run("kind="+kind.name, func(b *testing.B) { benchApply(b, kind.changes(keys)) })
+	}
+}
+
+func benchApply(b *testing.B, cs []ledger.Change) {
 	s := loaded(b, cs)
 	rng := rand.New(rand.NewPCG(1, 2))
 	rng.Shuffle(len(cs), func(i, j int) { cs[i], cs[j] = cs[j], cs[i] })
@@ -157,23 +182,41 @@ func BenchmarkProof_Verify(b *testing.B) {
 	}
 }
 
+// BenchmarkState_Load also says what a loaded state costs: memory, and a whole cycle of the garbage
+// collector with nothing else to do.
 func BenchmarkState_Load(b *testing.B) {
 	const keys = 1_000_000
-	cs := benchChanges(keys)
+	for _, kind := range kinds() {
+		b.Run("kind="+kind.name, func(b *testing.B) { benchLoad(b, kind.changes(keys)) })
+	}
+}
+
+func benchLoad(b *testing.B, cs []ledger.Change) {
 	var before, after runtime.MemStats
 	var keep struct{ s *state.State }
+	var with, without time.Duration
+	collect := func() time.Duration {
+		start := time.Now()
+		runtime.GC()
+		return time.Since(start)
+	}
 	for b.Loop() {
+		b.StopTimer()
 		keep.s = nil // one state at a time
 		runtime.GC()
+		without = collect()
 		runtime.ReadMemStats(&before)
+		b.StartTimer()
 		keep.s = loaded(b, cs)
 		b.StopTimer()
 		runtime.GC()
+		with = collect()
 		runtime.ReadMemStats(&after)
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(keep.s.Len()), "RAM-B/key")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/1Mkeys")
+	b.ReportMetric(float64((with-without).Microseconds())/1000, "GC-ms")
 }
 
 func BenchmarkState_Account(b *testing.B) {
@@ -187,4 +230,46 @@ func BenchmarkState_Account(b *testing.B) {
 		s.Account(addrs[i&(1<<14-1)])
 		i++
 	}
+}
+
+func BenchmarkState_Storage(b *testing.B) {
+	const keys = 1_000_000
+	cs := slotChanges(keys)
+	s := loaded(b, cs)
+	rng := rand.New(rand.NewPCG(1, 2))
+	type place struct {
+		addr common.Address
+		slot common.Hash
+	}
+	places := make([]place, 1<<14)
+	for i := range places {
+		places[i].addr, places[i].slot, _ = ledger.ParseStorageKey(cs[rng.IntN(len(cs))].Key)
+	}
+	b.Run("height=newest", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			p := &places[i&(1<<14-1)]
+			if s.Storage(p.addr, p.slot) == (common.Hash{}) {
+				b.Fatal("a slot is missing")
+			}
+			i++
+		}
+	})
+	for h := range uint64(16) {
+		if _, err := s.Apply(h+1, cs[:1000]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("height=newest-16", func(b *testing.B) {
+		b.ReportAllocs()
+		i := 0
+		for b.Loop() {
+			p := &places[i&(1<<14-1)]
+			if v, err := s.StorageAt(0, p.addr, p.slot); err != nil || v == (common.Hash{}) {
+				b.Fatal("a slot is missing", err)
+			}
+			i++
+		}
+	})
 }

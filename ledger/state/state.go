@@ -11,14 +11,6 @@ import (
 	"github.com/tercet-chain/tercet/ledger"
 )
 
-// References of leaves say where key and value are: the upper two bits choose the table.
-const (
-	kindAccount = 0 << 30
-	kindOther   = 1 << 30
-	kindOld     = 2 << 30
-	kindMask    = 3 << 30
-)
-
 var (
 	// ErrPruned is returned for heights older than the undo records.
 	ErrPruned = errors.New("state at this height is no longer kept")
@@ -54,16 +46,15 @@ type State struct {
 	view   *oldView // of the height that was last asked for
 
 	// mu guards the fields below for who does not hold treeMu. It is held for microseconds.
-	mu       sync.RWMutex
-	accounts accounts
-	values   values
-	undos    []*undo // of the newest blocks, oldest first
-	tip      uint64  // height that the table shows
+	mu     sync.RWMutex
+	tables tables
+	undos  []*undo // of the newest blocks, oldest first
+	tip    uint64  // height that the tables show
 }
 
 // New returns the empty state, before block 0.
 func New() *State {
-	s := &State{tree: NewTree(), accounts: newAccounts(), values: values{index: make(map[[32]byte]uint32)}}
+	s := &State{tree: NewTree(), tables: newTables()}
 	s.head.Store(new(head))
 	return s
 }
@@ -111,13 +102,24 @@ func check(changes []ledger.Change) error {
 		if len(c.Key) == 0 {
 			return fmt.Errorf("%w: change %d has no key", ErrInvalidChange, i)
 		}
-		if _, ok := ledger.ParseAccountKey(c.Key); ok {
-			if _, err := ledger.DecodeAccount(c.Value); err != nil {
-				return fmt.Errorf("%w: change %d: %w", ErrInvalidChange, i, err)
-			}
+		if err := checkValue(c); err != nil {
+			return fmt.Errorf("%w: change %d: %w", ErrInvalidChange, i, err)
 		}
 	}
 	return nil
+}
+
+// checkValue refuses values that the kind of their key cannot have.
+func checkValue(c *ledger.Change) error {
+	var err error
+	if _, ok := ledger.ParseAccountKey(c.Key); ok {
+		_, err = ledger.DecodeAccount(c.Value)
+	} else if _, _, ok := ledger.ParseStorageKey(c.Key); ok {
+		_, err = ledger.DecodeSlot(c.Value)
+	} else if _, ok := ledger.ParseCodeKey(c.Key); ok && len(c.Value) > 0 {
+		_, err = ledger.DecodeActivation(c.Value)
+	}
+	return err
 }
 
 // write records the old values, updates the tables and returns the tree's updates.
@@ -129,9 +131,9 @@ func (s *State) write(height uint64, record bool, changes []ledger.Change) []Upd
 	for i := range changes {
 		c := &changes[i]
 		if record {
-			u.add(c, func(dst []byte) []byte { return s.appendValue(dst, c) })
+			u.add(c, func(dst []byte) []byte { return s.tables.appendValue(dst, c.Key, &c.Path) })
 		}
-		updates[i] = Update{Path: c.Path, Value: c.Value, ref: s.store(c)}
+		updates[i] = Update{Path: c.Path, Value: c.Value, ref: s.tables.store(c)}
 	}
 	if record {
 		if len(s.undos) == UndoBlocks {
@@ -142,92 +144,6 @@ func (s *State) write(height uint64, record bool, changes []ledger.Change) []Upd
 	}
 	s.tip = height
 	return updates
-}
-
-// appendValue appends the present value of a change's key.
-func (s *State) appendValue(dst []byte, c *ledger.Change) []byte {
-	if addr, ok := ledger.ParseAccountKey(c.Key); ok {
-		acc := s.accounts.get(&addr)
-		return ledger.AppendAccount(dst, &acc)
-	}
-	return append(dst, s.values.get(&c.Path)...)
-}
-
-// store puts a checked change into its table and returns the reference.
-func (s *State) store(c *ledger.Change) uint32 {
-	addr, isAccount := ledger.ParseAccountKey(c.Key)
-	switch {
-	case isAccount && len(c.Value) == 0:
-		s.accounts.remove(&addr)
-		return 0
-	case isAccount:
-		acc, err := ledger.DecodeAccount(c.Value)
-		if err != nil {
-			panic("state: stored changes were checked: " + err.Error())
-		}
-		return kindAccount | s.accounts.set(&addr, &acc)
-	case len(c.Value) == 0:
-		s.values.remove(&c.Path)
-		return 0
-	default:
-		return kindOther | s.values.set(c)
-	}
-}
-
-// Account returns an account at the newest height; an unknown one is empty. Safe for concurrent use.
-func (s *State) Account(addr common.Address) ledger.Account {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.accounts.get(&addr)
-}
-
-// AccountAt returns an account as it was after the block at height, [ErrPruned] or [ErrFuture]. Safe
-// for concurrent use.
-func (s *State) AccountAt(height uint64, addr common.Address) (ledger.Account, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if err := s.readable(height); err != nil {
-		return ledger.Account{}, err
-	}
-	if height < s.tip {
-		if old, found := s.overwritten(height, ledger.Path(ledger.AccountKey(addr))); found {
-			acc, err := ledger.DecodeAccount(old)
-			if err != nil {
-				panic("state: undo records hold what was stored: " + err.Error())
-			}
-			return acc, nil
-		}
-	}
-	return s.accounts.get(&addr), nil
-}
-
-// readable says whether a height can be read; the caller holds mu or treeMu.
-func (s *State) readable(height uint64) error {
-	oldest := s.tip - uint64(len(s.undos)) // each record was made by a block above the first height
-	switch {
-	case height > s.tip:
-		return fmt.Errorf("height %d, newest %d: %w", height, s.tip, ErrFuture)
-	case height < oldest:
-		return fmt.Errorf("height %d, oldest %d: %w", height, oldest, ErrPruned)
-	}
-	return nil
-}
-
-// overwritten returns the value that the first block after height replaced, if any did.
-func (s *State) overwritten(height uint64, path [32]byte) ([]byte, bool) {
-	for _, u := range s.undos[len(s.undos)-int(s.tip-height):] {
-		if old, found := u.find(&path); found {
-			return old, true
-		}
-	}
-	return nil, false
-}
-
-// Oldest returns the lowest height that can be read and proved. Safe for concurrent use.
-func (s *State) Oldest() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.tip - uint64(len(s.undos))
 }
 
 // Prove proves the value under a raw key, or its absence, against the root of a height, or fails with
@@ -264,18 +180,10 @@ func (s *State) open(v *oldView, l *leaf) *Opening {
 
 // pair returns a leaf's key and value, in memory of their own.
 func (s *State) pair(v *oldView, l *leaf) item {
-	i := l.ref &^ kindMask
-	var it item
-	switch l.ref & kindMask {
-	case kindAccount:
-		acc := s.accounts.at(i)
-		return item{ledger.AccountKey(s.accounts.slot(i).addr), ledger.EncodeAccount(acc)}
-	case kindOther:
-		it = s.values.items[i]
-	case kindOld:
-		it = v.items[i]
+	if l.ref&kindMask == kindOld {
+		return v.items[l.ref&^kindMask].clone()
 	}
-	return item{append([]byte(nil), it.key...), append([]byte(nil), it.value...)}
+	return s.tables.pair(l.ref)
 }
 
 // viewAt returns the tree at a readable height; the caller holds treeMu.
@@ -326,7 +234,7 @@ func (s *State) Load(next func() (ledger.Change, bool, error), height uint64) (c
 			chunks = append(chunks, make([]leaf, 0, loadChunk))
 		}
 		at := len(chunks) - 1
-		chunks[at] = append(chunks[at], leaf{path: c.Path, hash: leafHash(&c.Path, c.Value), ref: s.store(&c)})
+		chunks[at] = append(chunks[at], leaf{path: c.Path, hash: leafHash(&c.Path, c.Value), ref: s.tables.store(&c)})
 		last = c.Path
 		n++
 	}

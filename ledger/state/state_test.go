@@ -28,7 +28,7 @@ type history struct {
 	roots []common.Hash
 }
 
-// step applies random changes over a few dozen accounts and system keys.
+// step applies random changes over a few dozen accounts, slots, activations and system keys.
 func (h *history) step(t testing.TB, rng *rand.Rand, n int) {
 	pairs := map[string][]byte{}
 	if len(h.pairs) > 0 {
@@ -38,10 +38,20 @@ func (h *history) step(t testing.TB, rng *rand.Rand, n int) {
 	for range n {
 		key := ledger.AccountKey(benchAddress(rng.IntN(60)))
 		value := ledger.EncodeAccount(ledger.Account{Nonce: rng.Uint64N(3)})
-		if x := rng.IntN(10); x == 0 {
+		switch rng.IntN(10) {
+		case 0:
 			key, value = ledger.SystemKey(fmt.Sprint("k", rng.IntN(8))), bytes.Repeat([]byte{1}, rng.IntN(3))
-		} else if x == 1 {
+		case 1:
 			value = ledger.EncodeAccount(ledger.Account{CodeHash: common.Hash{31: byte(rng.IntN(4))}})
+		case 2, 3, 4:
+			key, value = storageKey(rng.IntN(50)), common.Hash{byte(rng.IntN(3)), 31: 1}.Bytes()
+			if value[0] == 0 {
+				value = nil
+			}
+		case 5:
+			key, value = ledger.CodeKey(common.Hash{byte(rng.IntN(3))}), ledger.EncodeActivation(ledger.Activation{
+				Version: uint16(1 + rng.IntN(3)), ModuleBytes: 7,
+			})
 		}
 		if len(value) == 0 {
 			value = nil
@@ -88,6 +98,15 @@ func (h *history) check(t *testing.T, height uint64, keys [][]byte) {
 				t.Fatalf("account %x at %d is %x, %v; want %x", key[1:], height, got, err, want)
 			}
 		}
+		if addr, slot, ok := ledger.ParseStorageKey(key); ok {
+			value, err := h.state.StorageAt(height, addr, slot)
+			if err != nil || value != common.BytesToHash(want) {
+				t.Fatalf("slot %s of %s at %d is %s, %v; want %x", slot, addr, height, value, err, want)
+			}
+		}
+		if got, err := h.state.ValueAt(height, key); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("value of %q at %d reads as %x, %v; want %x", key, height, got, err, want)
+		}
 		if err := p.Verify(root, key, want); err != nil {
 			t.Fatalf("proof of %q at %d: %v", key, height, err)
 		}
@@ -109,7 +128,18 @@ func allKeys() [][]byte {
 	for i := range 9 {
 		keys = append(keys, ledger.SystemKey(fmt.Sprint("k", i)))
 	}
+	for i := range 52 {
+		keys = append(keys, storageKey(i))
+	}
+	for i := range byte(4) {
+		keys = append(keys, ledger.CodeKey(common.Hash{i}))
+	}
 	return keys
+}
+
+// storageKey names slots of a few contracts, some of them with the number of another's.
+func storageKey(i int) []byte {
+	return ledger.StorageKey(common.Address{0xc0, byte(i % 5)}, common.Hash{31: byte(i / 3)})
 }
 
 func TestState_answersAtEveryKeptHeight(t *testing.T) {
@@ -128,11 +158,27 @@ func TestState_answersAtEveryKeptHeight(t *testing.T) {
 	if want := uint64(40 - 1); oldest != want {
 		t.Errorf("oldest height %d, want %d", oldest, want)
 	}
-	for _, height := range []uint64{oldest, oldest + 1, oldest + 100, h.state.Height()} {
+	newest := h.state.Height()
+	for _, height := range []uint64{oldest, oldest + 1, oldest + 100, newest} {
 		h.check(t, height, allKeys()[50:])
+	}
+	for _, key := range allKeys() {
+		want := h.pairs[newest][string(key)]
+		if got := h.state.Value(key); !bytes.Equal(got, want) {
+			t.Errorf("value of %q is %x, want %x", key, got, want)
+		}
+		if addr, slot, ok := ledger.ParseStorageKey(key); ok && h.state.Storage(addr, slot) != common.BytesToHash(want) {
+			t.Errorf("slot %s of %s is %s, want %x", slot, addr, h.state.Storage(addr, slot), want)
+		}
 	}
 	if _, err := h.state.AccountAt(oldest-1, common.Address{}); !errors.Is(err, state.ErrPruned) {
 		t.Errorf("reading below the oldest height: %v", err)
+	}
+	if _, err := h.state.StorageAt(oldest-1, common.Address{}, common.Hash{}); !errors.Is(err, state.ErrPruned) {
+		t.Errorf("reading a slot below the oldest height: %v", err)
+	}
+	if _, err := h.state.ValueAt(newest+1, []byte("x")); !errors.Is(err, state.ErrFuture) {
+		t.Errorf("reading a value above the newest height: %v", err)
 	}
 	if _, err := h.state.Prove(h.state.Height()+1, []byte("x")); !errors.Is(err, state.ErrFuture) {
 		t.Errorf("proving above the newest height: %v", err)
@@ -179,6 +225,10 @@ func TestState_invalidChangesAreRefused(t *testing.T) {
 	good := sorted([]ledger.Change{accountChange(benchAddress(1), 1, 1), accountChange(benchAddress(2), 1, 1)})
 	short := accountChange(benchAddress(1), 1, 1)
 	short.Value = short.Value[:39]
+	other := func(key, value []byte) []ledger.Change {
+		return []ledger.Change{{Path: ledger.Path(key), Key: key, Value: value}}
+	}
+	slot := ledger.StorageKey(common.Address{1}, common.Hash{1})
 	for _, tc := range []struct {
 		name   string
 		height uint64
@@ -190,6 +240,9 @@ func TestState_invalidChangesAreRefused(t *testing.T) {
 		{"twice", 1, []ledger.Change{good[0], good[0]}},
 		{"short account", 1, []ledger.Change{short}},
 		{"no key", 1, []ledger.Change{{Value: []byte{1}}}},
+		{"short slot", 1, other(slot, make([]byte, 31))},
+		{"slot of zero", 1, other(slot, make([]byte, 32))},
+		{"no activation", 1, other(ledger.CodeKey(common.Hash{1}), []byte{1})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := state.New()

@@ -96,32 +96,43 @@ func decodeReceipts(b []byte, header *types.Header, hashes []common.Hash) ([]*ty
 	if len(executed) != len(s.Receipts) {
 		return nil, nil, fmt.Errorf("%d receipts for %d executed transactions", len(s.Receipts), len(executed))
 	}
-	blockHash, logIndex, gas := header.Hash(), uint(0), uint64(0)
+	gas := uint64(0)
 	receipts := make([]*types.Receipt, len(s.Receipts))
 	for i := range s.Receipts {
-		sr := &s.Receipts[i]
-		created := common.BytesToAddress(sr.Created)
-		if n := len(sr.Created); n != 0 && (n != common.AddressLength || created == common.Address{}) {
-			return nil, nil, fmt.Errorf("receipt %d of a contract at %x", i, sr.Created)
+		if receipts[i], err = s.Receipts[i].restore(); err != nil {
+			return nil, nil, fmt.Errorf("receipt %d: %w", i, err)
 		}
-		gas += sr.GasUsed
-		r := &types.Receipt{
-			Type: sr.Type, Status: sr.Status, CumulativeGasUsed: gas, GasUsed: sr.GasUsed,
-			TxHash: hashes[executed[i]], ContractAddress: created,
-			EffectiveGasPrice: new(big.Int), BlockHash: blockHash, BlockNumber: new(big.Int).Set(header.Number),
-			TransactionIndex: uint(i), Logs: make([]*types.Log, len(sr.Logs)),
-		}
-		for j, l := range sr.Logs {
-			r.Logs[j] = &types.Log{
-				Address: l.Address, Topics: l.Topics, Data: l.Data, BlockNumber: header.Number.Uint64(),
-				TxHash: r.TxHash, TxIndex: uint(i), BlockHash: blockHash, BlockTimestamp: header.Time, Index: logIndex,
-			}
-			logIndex++
-		}
-		r.Bloom = types.CreateBloom(r)
-		receipts[i] = r
+		gas += receipts[i].GasUsed
+		receipts[i].CumulativeGasUsed = gas
+		receipts[i].TxHash = hashes[executed[i]]
 	}
+	ledger.PlaceReceipts(header, receipts)
 	return receipts, drops, nil
+}
+
+// restore makes a receipt of what is stored, all but its place in the block.
+func (s *storedReceipt) restore() (*types.Receipt, error) {
+	created := common.BytesToAddress(s.Created)
+	if n := len(s.Created); n != 0 && (n != common.AddressLength || created == common.Address{}) {
+		return nil, fmt.Errorf("contract at %x", s.Created)
+	}
+	if s.Status > types.ReceiptStatusSuccessful {
+		return nil, fmt.Errorf("status %d", s.Status)
+	}
+	r := &types.Receipt{
+		Type: s.Type, Status: s.Status, GasUsed: s.GasUsed, ContractAddress: created,
+		EffectiveGasPrice: new(big.Int), Logs: make([]*types.Log, len(s.Logs)),
+	}
+	for i, l := range s.Logs {
+		if len(l.Topics) > maxTopics {
+			return nil, fmt.Errorf("log %d with %d topics", i, len(l.Topics))
+		}
+		r.Logs[i] = &types.Log{Address: l.Address, Topics: l.Topics, Data: l.Data}
+	}
+	if len(r.Logs) > 0 {
+		r.Bloom = types.CreateBloom(r)
+	}
+	return r, nil
 }
 
 // restoreDrops holds drops against the ordered transactions: they are in their order, and each is one of them.
@@ -227,6 +238,22 @@ func decodePosition(b []byte) (p Position, err error) {
 		return Position{}, fmt.Errorf("position dropped for the unknown reason %d", p.Dropped)
 	}
 	return p, nil
+}
+
+// encodeRun is first ‖ last, big-endian.
+func encodeRun(r run) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.first), r.last)
+}
+
+func decodeRun(b []byte) (run, error) {
+	if len(b) != 16 {
+		return run{}, fmt.Errorf("run of %d bytes", len(b))
+	}
+	r := run{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
+	if r.first > r.last {
+		return run{}, fmt.Errorf("run of blocks %d to %d", r.first, r.last)
+	}
+	return r, nil
 }
 
 func mustEncode(v any) []byte {

@@ -3,9 +3,11 @@ package store_test
 import (
 	"bytes"
 	"encoding/hex"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,6 +134,63 @@ func FuzzDecodePosition(f *testing.F) {
 		}
 		if err == nil && p.Dropped != 0 && p.Dropped.Err() == nil {
 			t.Fatalf("dropped for no reason: %d", p.Dropped)
+		}
+	})
+}
+
+func FuzzDecodePosting(f *testing.F) {
+	for _, v := range goldenValues(f, "index", 'L') {
+		f.Add(v)
+	}
+	f.Add([]byte{0x80, 0x20}) // the last block
+	f.Add([]byte{0x81, 0x00}) // not the shortest form
+	f.Add([]byte{0x81, 0x20}) // behind the last block
+	f.Add([]byte{5, 0})       // the same again
+	f.Add(make([]byte, 512))  // an empty bitmap
+	f.Add(bytes.Repeat([]byte{0xff}, 512))
+	f.Add(bytes.Repeat([]byte{1}, 511))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		offsets, err := store.Posting(b)
+		if err != nil {
+			return
+		}
+		if len(offsets) == 0 || !slices.IsSorted(offsets) || offsets[len(offsets)-1] > 4095 {
+			t.Fatalf("%x is of the blocks %d", b, offsets)
+		}
+		if again := store.EncodePosting(offsets); !bytes.Equal(again, b) {
+			t.Fatalf("%x is not canonical, but %x", b, again)
+		}
+	})
+}
+
+// TestPosting_encoding: every set comes back, in at most the bytes of a bitmap.
+func TestPosting_encoding(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for _, share := range []float64{0, 0.001, 0.01, 0.1, 0.12, 0.125, 0.13, 0.5, 1} {
+		for range 20 {
+			want := []uint16{uint16(rng.IntN(4096))}
+			for o := range uint16(4096) {
+				if o != want[0] && rng.Float64() < share {
+					want = append(want, o)
+				}
+			}
+			slices.Sort(want)
+			encoded := store.EncodePosting(want)
+			got, err := store.Posting(encoded)
+			if err != nil || !slices.Equal(got, want) || len(encoded) > 512 {
+				t.Fatalf("%d blocks in %d bytes come back as %d, %v", len(want), len(encoded), len(got), err)
+			}
+		}
+	}
+}
+
+func FuzzDecodeRun(f *testing.F) {
+	for _, v := range goldenValues(f, "index", 'C') {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := store.DecodeRun(b); err == nil && !bytes.Equal(store.EncodeRun(r), b) {
+			t.Fatalf("%x is not canonical", b)
 		}
 	})
 }

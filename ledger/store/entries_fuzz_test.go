@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -146,6 +147,13 @@ func ask(t *testing.T, c *chain, s *store.Store) {
 		for _, tx := range b.Transactions {
 			_, err := s.Transaction(tx.Hash())
 			explained(t, err)
+		}
+	}
+	for _, code := range append(c.deployed(0, 4), ledger.Code{Hash: common.Hash{1}}) {
+		got, err := s.Code(code.Hash)
+		explained(t, err)
+		if err == nil && !bytes.Equal(got, code.Bytes) {
+			t.Fatalf("code %s reads as %q", code.Hash, got)
 		}
 	}
 	_, err := s.Transaction(common.Hash{1})

@@ -21,6 +21,8 @@ var (
 	// ErrOrder is returned by a write that would break blocks ≥ state ≥ index, or heights that do not
 	// follow the ones that are stored. Nothing was written.
 	ErrOrder = errors.New("write out of order")
+	// ErrLogRange is returned for logs of more blocks than [MaxLogRange].
+	ErrLogRange = errors.New("block range is too wide")
 	// ErrNoSpace is wrapped by write errors of a full disk.
 	ErrNoSpace = errors.New("disk is full")
 	// ErrClosed is returned after Close.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
 
@@ -19,6 +21,8 @@ var (
 	DecodeStateValue = decodeStateValue
 	EncodePosition   = encodePosition
 	DecodePosition   = decodePosition
+	DecodeRun        = decodeRun
+	EncodeRun        = encodeRun
 	HeaderLink       = headerLink
 )
 
@@ -26,3 +30,18 @@ var (
 	_ func([]byte) (*ledger.Ordered, error)                                               = DecodeBody
 	_ func([]byte, *types.Header, []common.Hash) ([]*types.Receipt, []ledger.Drop, error) = DecodeReceipts
 )
+
+// Posting decodes a posting into its offsets.
+func Posting(b []byte) ([]uint16, error) {
+	s, err := decodePosting(b)
+	return slices.Collect(s.offsets), err
+}
+
+// EncodePosting encodes offsets.
+func EncodePosting(offsets []uint16) []byte {
+	var s section
+	for _, o := range offsets {
+		s.add(o)
+	}
+	return encodePosting(&s)
+}

@@ -90,7 +90,7 @@ func TestStore_failedWriteLatches(t *testing.T) {
 		{"write of blocks", "blocks.ldb journal write", syscall.EIO, syscall.EIO, func(c *chain, s *store.Store) error { return s.CommitBlocks(c.blocks[4:5]) }},
 		{"full disk", "blocks.ldb journal write", syscall.ENOSPC, store.ErrNoSpace, func(c *chain, s *store.Store) error { return s.CommitBlocks(c.blocks[4:5]) }},
 		{"sync of state", "state.ldb journal sync", syscall.EIO, syscall.EIO, func(c *chain, s *store.Store) error {
-			return s.FlushState(c.marker(2, 3), c.coalesce(2, 3))
+			return s.FlushState(c.marker(2, 3), c.coalesce(2, 3), c.deployed(2, 3))
 		}},
 		{"write of index", "index.ldb journal write", syscall.EIO, syscall.EIO, func(c *chain, s *store.Store) error { return s.IndexBlocks(c.blocks[:2]) }},
 		{"certificate", "blocks.ldb journal write", syscall.EIO, syscall.EIO, func(c *chain, s *store.Store) error { return s.PutExecCert(1, []byte{1}) }},
@@ -105,7 +105,7 @@ func TestStore_failedWriteLatches(t *testing.T) {
 			if err := s.CommitBlocks(c.blocks[:4]); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.FlushState(c.marker(0, 1), c.coalesce(0, 1)); err != nil {
+			if err := s.FlushState(c.marker(0, 1), c.coalesce(0, 1), nil); err != nil {
 				t.Fatal(err)
 			}
 			disk.FailNext(tc.op, simdisk.Fault{Err: tc.err})
@@ -121,7 +121,7 @@ func TestStore_failedWriteLatches(t *testing.T) {
 			}
 			// The disk is well again, the store is not: LevelDB could lose what it acknowledges.
 			wantError(t, s.CommitBlocks(c.blocks[4:5]), tc.want)
-			wantError(t, s.FlushState(c.marker(2, 3), nil), tc.want)
+			wantError(t, s.FlushState(c.marker(2, 3), nil, nil), tc.want)
 			wantError(t, s.PutExecCert(0, []byte{1}), tc.want)
 			if _, err := s.Header(3); err != nil {
 				t.Errorf("reading after a failed write: %v", err)

@@ -15,11 +15,12 @@ import (
 // keptMarkers is how many markers stay in the chain: an hour of flushes at one a second.
 const keptMarkers = 3600
 
-// FlushState writes the coalesced changes of the blocks from m.FirstHeight to m.LastHeight and their
-// marker in one synced batch. changes MUST be sorted by path and hold the last value of each path. The
-// marker must follow the one before and name the committed block of its last height; otherwise it
-// fails with [ErrOrder] and writes nothing. Any other error is a failed write and latches.
-func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
+// FlushState writes the coalesced changes of the blocks from m.FirstHeight to m.LastHeight, the codes that
+// they deployed and their marker in one synced batch. changes MUST be sorted by path and hold the last
+// value of each path; codes that are there already may be among codes. The marker must follow the one
+// before and name the committed block of its last height; otherwise it fails with [ErrOrder] and writes
+// nothing. Any other error is a failed write and latches.
+func (s *Store) FlushState(m Marker, changes []ledger.Change, codes []ledger.Code) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
@@ -43,6 +44,9 @@ func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
 			batch.Put(stateKey(&c.Path), encodeStateValue(c.Key, c.Value))
 		}
 	}
+	for _, c := range codes {
+		batch.Put(codeKey(c.Hash), c.Bytes)
+	}
 	marker := encodeMarker(&m, prev, sha256.Sum256(batch.Dump()))
 	batch.Put(markerKey(next.seq), marker)
 	if next.seq >= keptMarkers {
@@ -53,6 +57,7 @@ func (s *Store) FlushState(m Marker, changes []ledger.Change) error {
 	}
 	next.Marker, next.hash = m, markerHash(marker)
 	s.marker.Store(&next)
+	s.codes.release(codes)
 	return nil
 }
 
@@ -108,42 +113,63 @@ func (s *Store) ScanState(yield func(ledger.Change) error) error {
 // checkState walks the chain of markers: a record that the journal lost breaks it.
 func (s *Store) checkState(d *database) error {
 	s.marker.Store(nil)
-	start, limit := tableRange(tableMarker)
-	it := d.db.NewIterator(&util.Range{Start: start, Limit: limit}, nil)
-	defer it.Release()
 	var last *chained
-	var first uint64
-	for it.Next() {
-		seq, ok := parseHeight(it.Key())
-		if !ok {
-			return corruptf(stateName, "marker key %x", it.Key())
-		}
-		m, prev, err := decodeMarker(it.Value())
+	_, err := d.walk(tableMarker, keptMarkers, func(seq uint64, value []byte, first bool) error {
+		m, prev, err := decodeMarker(value)
 		if err != nil {
-			return corruptf(stateName, "marker %d: %w", seq, err)
+			return err
 		}
-		if last == nil {
-			first = seq
-		} else if seq != last.seq+1 || prev != last.hash || m.FirstHeight != last.LastHeight+1 {
-			return corruptf(stateName, "marker %d does not follow marker %d", seq, last.seq)
+		if !first && (prev != last.hash || m.FirstHeight != last.LastHeight+1) {
+			return fmt.Errorf("it does not follow the one before")
 		}
-		last = &chained{Marker: m, seq: seq, hash: markerHash(it.Value())}
-	}
-	if err := it.Error(); err != nil {
-		return explain(stateName, err)
+		last = &chained{Marker: m, seq: seq, hash: markerHash(value)}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if last == nil {
-		return d.expectNone(tableState)
-	}
-	// Each flush removes the marker that is keptMarkers older, so that the first one is known too.
-	if want := last.seq - min(last.seq, keptMarkers-1); first != want {
-		return corruptf(stateName, "the first marker is %d instead of %d", first, want)
+		return errors.Join(d.expectNone(tableState), d.expectNone(tableCode))
 	}
 	if err := s.checkMarker(&last.Marker); err != nil {
 		return err
 	}
 	s.marker.Store(last)
 	return nil
+}
+
+// walk goes through a table of numbered entries of which the newest kept ones are there, and returns the
+// number of the next one. Entries that are missing or that visit refuses are damage.
+func (d *database) walk(table byte, kept uint64, visit func(seq uint64, value []byte, first bool) error) (next uint64, err error) {
+	start, limit := tableRange(table)
+	it := d.db.NewIterator(&util.Range{Start: start, Limit: limit}, nil)
+	defer it.Release()
+	var first uint64
+	some := false
+	for it.Next() {
+		seq, ok := parseHeight(it.Key())
+		if !ok {
+			return 0, corruptf(d.name, "key %x", it.Key())
+		}
+		if some && seq != next {
+			return 0, corruptf(d.name, "entry %d of table %c follows entry %d", seq, table, next-1)
+		}
+		if err := visit(seq, it.Value(), !some); err != nil {
+			return 0, corruptf(d.name, "entry %d of table %c: %w", seq, table, err)
+		}
+		if !some {
+			first, some = seq, true
+		}
+		next = seq + 1
+	}
+	if err := it.Error(); err != nil {
+		return 0, explain(d.name, err)
+	}
+	// Each new entry removes the one that is kept entries older, so that the first one is known too.
+	if want := next - min(next, kept); first != want {
+		return 0, corruptf(d.name, "the first entry of table %c is %d instead of %d", table, first, want)
+	}
+	return next, nil
 }
 
 // expectNone fails when a table that must be empty is not.

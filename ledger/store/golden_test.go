@@ -25,6 +25,7 @@ func TestStore_goldenDatabases(t *testing.T) {
 	t.Parallel()
 	c := newChain(t)
 	a, b, early := c.transfer(), c.transfer(), c.transfer()
+	c.deploy("code")
 	c.add([]*ledger.Transaction{a, b}, []*ledger.Transaction{early})
 	c.add([]*ledger.Transaction{early}, nil)
 	last := c.blocks[2]

@@ -77,6 +77,7 @@ type Store struct {
 	evidenceNext uint64
 	marker       atomic.Pointer[chained]
 	progress     atomic.Pointer[uint64] // nil: nothing indexed
+	runNext      uint64                 // sequence number of the next run, owned by the caller of IndexBlocks
 	failed       chan struct{}          // closed by the first failed write
 	failOnce     sync.Once
 	closeOnce    sync.Once
@@ -85,6 +86,7 @@ type Store struct {
 	// are found from the moment of their commit.
 	recentMu sync.RWMutex
 	recent   recent
+	codes    codes
 	failure  atomic.Pointer[error]
 }
 

@@ -77,7 +77,7 @@ func TestStore_writesOutOfOrderAreRefused(t *testing.T) {
 	if err := s.CommitBlocks(c.blocks[:4]); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.FlushState(c.marker(0, 1), c.coalesce(0, 1)); err != nil {
+	if err := s.FlushState(c.marker(0, 1), c.coalesce(0, 1), nil); err != nil {
 		t.Fatal(err)
 	}
 	other := *c.blocks[4]
@@ -93,9 +93,9 @@ func TestStore_writesOutOfOrderAreRefused(t *testing.T) {
 		{"block again", s.CommitBlocks(c.blocks[3:4])},
 		{"block too far", s.CommitBlocks(c.blocks[5:6])},
 		{"block of another parent", s.CommitBlocks([]*ledger.Block{&other})},
-		{"state ahead of blocks", s.FlushState(c.marker(2, 4), nil)},
-		{"state with a gap", s.FlushState(c.marker(3, 3), nil)},
-		{"state of another root", s.FlushState(wrongRoot, nil)},
+		{"state ahead of blocks", s.FlushState(c.marker(2, 4), nil, nil)},
+		{"state with a gap", s.FlushState(c.marker(3, 3), nil, nil)},
+		{"state of another root", s.FlushState(wrongRoot, nil, nil)},
 		{"index ahead of state", s.IndexBlocks(c.blocks[:3])},
 		{"certificate ahead of blocks", s.PutExecCert(4, []byte{1})},
 	} {

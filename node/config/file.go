@@ -31,6 +31,9 @@ func DataDir(home string) string { return filepath.Join(home, "data") }
 // WALDir is the directory of a home's consensus safety journal.
 func WALDir(home string) string { return filepath.Join(home, "data", "consensus.wal") }
 
+// ContractsDir is where a home keeps compiled contracts: a cache that may be deleted when the node is stopped.
+func ContractsDir(home string) string { return filepath.Join(home, "data", "contracts") }
+
 // Write stores c as a commented TOML file at path, replacing a file that is there
 // in one step. Home is where the file lies and is not part of it.
 func (c *Config) Write(path string) error {

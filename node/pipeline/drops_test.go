@@ -39,13 +39,13 @@ func TestPipeline_faultyLeadersTransactions(t *testing.T) {
 		n.awaitHeight(b.Header.Height)
 	}
 	poor := w.sign(t, 1, &types.LegacyTx{Nonce: 0, Gas: 21000, To: &common.Address{0xaa}, Value: new(big.Int).Lsh(big.NewInt(1), 100), GasPrice: new(big.Int)})
-	creation := w.sign(t, 2, &types.LegacyTx{Nonce: 0, Gas: 100_000, GasPrice: new(big.Int)})
+	large := w.sign(t, 2, &types.LegacyTx{Nonce: 0, Gas: 1_000_000, GasPrice: new(big.Int), Data: make([]byte, ledger.MaxInitCodeBytes+1)})
 	weak := w.sign(t, 2, &types.LegacyTx{Nonce: 0, Gas: 20_999, To: &common.Address{0xaa}, GasPrice: new(big.Int)})
 	n.add(w.raw(t, 0, 0), w.raw(t, 0, 1), w.raw(t, 0, 2), w.raw(t, 1, 0))
-	propose(w.raw(t, 0, 2), w.raw(t, 0, 0), poor, creation, weak) // a gap, one that fits, and what never will
-	propose(w.raw(t, 0, 0), w.raw(t, 0, 2))                       // executed before, and the gap again
-	propose(w.raw(t, 0, 1), w.raw(t, 0, 2), w.raw(t, 1, 0))       // all fit
-	propose(w.raw(t, 0, 1), w.raw(t, 0, 2), w.raw(t, 1, 0))       // all executed before
+	propose(w.raw(t, 0, 2), w.raw(t, 0, 0), poor, large, weak) // a gap, one that fits, and what never will
+	propose(w.raw(t, 0, 0), w.raw(t, 0, 2))                    // executed before, and the gap again
+	propose(w.raw(t, 0, 1), w.raw(t, 0, 2), w.raw(t, 1, 0))    // all fit
+	propose(w.raw(t, 0, 1), w.raw(t, 0, 2), w.raw(t, 1, 0))    // all executed before
 	want := map[uint64][2]int{1: {1, 4}, 2: {0, 2}, 3: {3, 0}, 4: {0, 3}}
 	check := func(n *node) {
 		t.Helper()

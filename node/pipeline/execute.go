@@ -9,33 +9,7 @@ import (
 
 	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/ledger"
-	"github.com/tercet-chain/tercet/ledger/exec"
-	"github.com/tercet-chain/tercet/ledger/state"
 )
-
-// executed is a block with the state changes that made it.
-type executed struct {
-	block   *ledger.Block
-	changes []ledger.Change
-	cert    *ledger.ExecCert // that the payload carries, or nil
-}
-
-// executeOrdered executes o on top of parent, whose state st holds, and advances st.
-func executeOrdered(g *ledger.Genesis, st *state.State, parent *types.Header, o *ledger.Ordered, txs []*ledger.Transaction) (executed, error) {
-	result, err := exec.Execute(g, parent, o, txs, st)
-	if err != nil {
-		return executed{}, fmt.Errorf("executing block %d: %w", o.Height, err)
-	}
-	root, err := st.Apply(o.Height, result.Changes)
-	if err != nil {
-		return executed{}, fmt.Errorf("applying block %d to the state: %w", o.Height, err)
-	}
-	header := ledger.SealHeader(g, parent, o, result.Transactions, result.Receipts, root)
-	return executed{
-		block:   ledger.NewBlock(*o, header, result.Transactions, result.Receipts, result.Drops),
-		changes: result.Changes,
-	}, nil
-}
 
 // ordered translates what consensus delivers into what the ledger stores.
 func ordered(fb *consensus.FinalBlock) *ledger.Ordered {
@@ -88,7 +62,8 @@ func (p *Pipeline) runExecutor(ctx context.Context, driver Driver) error {
 		if !ok {
 			return nil
 		}
-		if err := p.executeGroup(driver, group); err != nil {
+		// What is final is executed to its end, whoever has stopped waiting.
+		if err := p.executeGroup(context.WithoutCancel(ctx), driver, group); err != nil {
 			return err
 		}
 	}
@@ -96,7 +71,7 @@ func (p *Pipeline) runExecutor(ctx context.Context, driver Driver) error {
 
 // executeGroup takes blocks through the stages in their order: execute, one synced batch,
 // publish, pool, engine, votes, state flush.
-func (p *Pipeline) executeGroup(driver Driver, group []consensus.FinalBlock) error {
+func (p *Pipeline) executeGroup(ctx context.Context, driver Driver, group []consensus.FinalBlock) error {
 	done := make([]executed, 0, len(group))
 	blocks := make([]*ledger.Block, 0, len(group))
 	parent := p.tip
@@ -116,7 +91,7 @@ func (p *Pipeline) executeGroup(driver Driver, group []consensus.FinalBlock) err
 		if err != nil {
 			return fmt.Errorf("block %d (%s) is final but does not decode: %w", height, fb.Hash, err)
 		}
-		e, err := executeOrdered(p.genesis, p.state, parent, ordered(fb), c.txs)
+		e, err := p.executor.execute(ctx, parent, ordered(fb), c.txs)
 		if err != nil {
 			return err
 		}

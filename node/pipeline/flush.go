@@ -27,13 +27,15 @@ const (
 	maxFlushBodies = 32 << 20
 )
 
-// coalesced is a run of consecutive blocks with the last value per path: one flush.
+// coalesced is a run of consecutive blocks with the last value per path and the codes that they deployed:
+// one flush.
 type coalesced struct {
 	first, last uint64
 	header      common.Hash // of the last block
 	root        common.Hash // after the last block
 	changes     map[[32]byte]ledger.Change
-	bytes       int
+	codes       []ledger.Code
+	bytes       int             // of changes and codes
 	blocks      []*ledger.Block // for the index
 	bodies      int             // bytes of blocks
 }
@@ -51,6 +53,10 @@ func (c *coalesced) add(e executed) {
 		}
 		c.bytes += len(ch.Key) + len(ch.Value)
 		c.changes[ch.Path] = ch
+	}
+	for _, code := range e.codes {
+		c.codes = append(c.codes, code)
+		c.bytes += len(code.Hash) + len(code.Bytes)
 	}
 	c.blocks = append(c.blocks, e.block)
 	c.bodies += len(e.block.Ordered.Payload) + len(e.block.Ordered.Data)
@@ -82,7 +88,7 @@ func (c *coalesced) flush(s *store.Store) error {
 	if c.empty() {
 		return nil
 	}
-	if err := s.FlushState(c.marker(), c.sorted()); err != nil {
+	if err := s.FlushState(c.marker(), c.sorted(), c.codes); err != nil {
 		return fmt.Errorf("flushing the state of blocks %d to %d: %w", c.first, c.last, err)
 	}
 	if err := s.IndexBlocks(c.blocks); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/pipeline"
 	"github.com/tercet-chain/tercet/node/txpool"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 const (
@@ -121,20 +122,22 @@ func (p port) Send(to int, _ consensus.Lane, frame []byte) { p.board.send(p.from
 
 // node is a pipeline with its databases and a sequencer in the place of consensus.
 type node struct {
-	t        testing.TB
-	world    *world
-	index    int
-	dir      string
-	log      *slog.Logger
-	board    *switchboard
-	store    *store.Store
-	pool     *txpool.Pool
-	ledger   *pipeline.Recovered
-	pipeline *pipeline.Pipeline
-	demands  chan uint64
-	executed chan consensus.Tip
-	stop     context.CancelFunc
-	done     chan error
+	t         testing.TB
+	world     *world
+	index     int
+	dir       string
+	log       *slog.Logger
+	board     *switchboard
+	store     *store.Store
+	contracts *vm.Engine
+	worker    *vm.Worker
+	pool      *txpool.Pool
+	ledger    *pipeline.Recovered
+	pipeline  *pipeline.Pipeline
+	demands   chan uint64
+	executed  chan consensus.Tip
+	stop      context.CancelFunc
+	done      chan error
 
 	parent consensus.Block // of the next block
 }
@@ -156,14 +159,20 @@ func open(t testing.TB, w *world, index int, dir string, board *switchboard, log
 	if n.store, err = store.Open(dir, store.Options{Genesis: w.genesis, Logger: log}); err != nil {
 		return nil, err
 	}
-	if n.ledger, err = pipeline.Recover(w.genesis, n.store, log); err != nil {
+	if n.contracts, err = vm.New(vm.Config{}); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	if n.worker, err = n.contracts.Worker(); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	if n.ledger, err = pipeline.Recover(w.genesis, n.store, n.worker, log); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	if n.pool, err = txpool.New(txpool.Config{Genesis: w.genesis, State: n.ledger.State}); err != nil {
 		return nil, err
 	}
 	cfg := pipeline.Config{
-		Genesis: w.genesis, Store: n.store, Ledger: n.ledger, Pool: n.pool, Network: port{board, index},
+		Genesis: w.genesis, Store: n.store, Ledger: n.ledger, Worker: n.worker, Pool: n.pool, Network: port{board, index},
 		Delta: 150 * time.Millisecond, Logger: log,
 	}
 	if index < len(w.validators) {
@@ -208,7 +217,7 @@ func (n *node) shut() {
 	n.board.mu.Lock()
 	delete(n.board.nodes, n.index)
 	n.board.mu.Unlock()
-	if err := n.store.Close(); err != nil {
+	if err := errors.Join(n.worker.Close(), n.contracts.Close(), n.store.Close()); err != nil {
 		n.t.Error(err)
 	}
 }

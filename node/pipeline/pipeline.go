@@ -32,9 +32,9 @@ import (
 
 	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/ledger"
-	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/txpool"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 // Network carries frames to peers. Implementations: the node over p2p/host, and the switch of this
@@ -59,6 +59,8 @@ type Config struct {
 	Store *store.Store
 	// Ledger is what [Recover] found in Store. The pipeline is the only writer of its state.
 	Ledger *Recovered
+	// Worker runs contracts for the pipeline only, until Run has returned. The pipeline does not close it.
+	Worker *vm.Worker
 	// Pool reads the same state.
 	Pool    *txpool.Pool
 	Network Network
@@ -78,7 +80,7 @@ type Pipeline struct {
 	genesis     *ledger.Genesis
 	genesisHash common.Hash
 	store       *store.Store
-	state       *state.State // written by the executor
+	executor    *executor // owned by the executor's goroutine
 	pool        *txpool.Pool
 	onExecuted  func(*ledger.Block)
 

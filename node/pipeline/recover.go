@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,6 +15,7 @@ import (
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 // progressInterval is how often a long recovery says how far it is.
@@ -29,9 +31,9 @@ type Recovered struct {
 
 // Recover writes the genesis block into an empty store, and otherwise brings state and index up to the
 // stored blocks. It fails when the databases belong to another chain or when executing a stored block
-// again gives another header.
-func Recover(g *ledger.Genesis, s *store.Store, logger *slog.Logger) (*Recovered, error) {
-	r := &recovery{log: logger, genesis: g, store: s, last: time.Now()}
+// again gives another header. The worker is the caller's again when it returns.
+func Recover(g *ledger.Genesis, s *store.Store, w *vm.Worker, logger *slog.Logger) (*Recovered, error) {
+	r := &recovery{log: logger, genesis: g, store: s, worker: w, last: time.Now()}
 	tip, err := r.run()
 	if err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func Open(cfg Config) (*Pipeline, error) {
 	}
 	p := &Pipeline{
 		log: cfg.Logger, genesis: cfg.Genesis, genesisHash: cfg.Ledger.GenesisHash, store: cfg.Store,
-		state: cfg.Ledger.State, pool: cfg.Pool, onExecuted: cfg.OnExecuted, committee: committee, tip: cfg.Ledger.Tip,
+		executor: newExecutor(cfg.Genesis, cfg.Worker, cfg.Ledger.State, cfg.Store), pool: cfg.Pool, onExecuted: cfg.OnExecuted, committee: committee, tip: cfg.Ledger.Tip,
 		contents: newContents(cfg.Genesis, cfg.Pool.Get), queue: newQueue(), flusher: newFlusher(cfg.Store),
 		marks: make(map[uint64]mark), moved: make(chan struct{}),
 	}
@@ -108,6 +110,7 @@ type recovery struct {
 	genesis     *ledger.Genesis
 	genesisHash common.Hash
 	store       *store.Store
+	worker      *vm.Worker
 	state       *state.State
 	last        time.Time // of the last progress message
 }
@@ -229,7 +232,7 @@ func pull(changes []ledger.Change) func() (ledger.Change, bool, error) {
 var ErrState = errors.New("state.ldb does not hold the state that it names")
 
 // load fills a state from state.ldb. It fails with ErrState when the content does not give the
-// marker's root.
+// marker's root, or the code of an activation is not there.
 func (r *recovery) load(m store.Marker) error {
 	r.state = state.New()
 	var scanErr error
@@ -246,6 +249,11 @@ func (r *recovery) load(m store.Marker) error {
 		c, ok := next()
 		if !ok && scanErr != nil {
 			return ledger.Change{}, false, scanErr
+		}
+		if hash, isCode := ledger.ParseCodeKey(c.Key); isCode {
+			if _, err := r.store.Code(hash); err != nil {
+				return ledger.Change{}, false, err
+			}
 		}
 		return c, ok, nil
 	}, m.LastHeight)
@@ -269,8 +277,9 @@ func (r *recovery) catchUp(from, tip uint64) (*types.Header, error) {
 		return nil, fmt.Errorf("reading header %d: %w", from, err)
 	}
 	var pending coalesced
+	x := newExecutor(r.genesis, r.worker, r.state, r.store)
 	for height := from + 1; height <= tip; height++ {
-		e, err := r.again(height, parent)
+		e, err := r.again(x, height, parent)
 		if err != nil {
 			return nil, err
 		}
@@ -287,7 +296,7 @@ func (r *recovery) catchUp(from, tip uint64) (*types.Header, error) {
 }
 
 // again executes a stored block.
-func (r *recovery) again(height uint64, parent *types.Header) (executed, error) {
+func (r *recovery) again(x *executor, height uint64, parent *types.Header) (executed, error) {
 	want, err := r.store.Header(height)
 	if err != nil {
 		return executed{}, fmt.Errorf("reading header %d: %w", height, err)
@@ -300,7 +309,8 @@ func (r *recovery) again(height uint64, parent *types.Header) (executed, error) 
 	if err != nil {
 		return executed{}, fmt.Errorf("stored block %d: %w", height, err)
 	}
-	e, err := executeOrdered(r.genesis, r.state, parent, o, c.txs)
+	//nolint:forbidigo // a start has no context; nothing of it can be cancelled
+	e, err := x.execute(context.Background(), parent, o, c.txs)
 	if err != nil {
 		return executed{}, err
 	}

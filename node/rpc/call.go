@@ -40,6 +40,9 @@ type accountOverride struct {
 	StateDiff map[common.Hash]common.Hash `json:"stateDiff"`
 }
 
+// errCreation is for call objects without a recipient.
+var errCreation = errors.New("calls that create a contract are not answered yet: send the transaction with a gas limit of your own")
+
 // message is a checked call.
 type message struct {
 	from      common.Address
@@ -105,7 +108,7 @@ func (s *Server) message(args *callArgs, ref *gethrpc.BlockNumberOrHash, overrid
 		return nil, fmt.Errorf("chainId does not match node's (have=%v, want=%d)", id.ToInt(), s.cfg.Genesis.ChainID)
 	}
 	if args.To == nil {
-		return nil, txpool.ErrCreation
+		return nil, errCreation
 	}
 	m := &message{gas: s.cfg.Genesis.TxGasCap, value: new(uint256.Int)}
 	if args.From != nil {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
-	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/node/txpool"
 )
 
@@ -44,11 +43,8 @@ func (s *Server) broken(err error) error {
 
 // refused adds a code to why the pool did not take a transaction.
 func refused(err error) error {
-	switch {
-	case errors.Is(err, txpool.ErrFull):
+	if errors.Is(err, txpool.ErrFull) {
 		return &codedError{codeLimit, err.Error()}
-	case errors.Is(err, ledger.ErrCreation):
-		return txpool.ErrCreation
 	}
 	return err
 }

@@ -140,6 +140,11 @@ func (c *chain) produce() *ledger.Block {
 	return c.execute(c.pool.Select(1<<20, c.genesis.BlockGasLimit, nil)...)
 }
 
+// withoutCode is the state of a chain that has no contracts, and needs no worker to run them.
+type withoutCode struct{ *state.State }
+
+func (withoutCode) Code(common.Hash) []byte { return nil }
+
 // execute makes the next block, 60 ms after its parent, and announces it.
 func (c *chain) execute(txs ...*ledger.Transaction) *ledger.Block {
 	c.t.Helper()
@@ -157,7 +162,7 @@ func (c *chain) execute(txs ...*ledger.Transaction) *ledger.Block {
 		Proposer: addr(validator), Payload: ledger.EncodePayload(payload), Data: ledger.EncodeData(raws),
 		Header: []byte{byte(height)}, Finalization: []byte{0xf1, byte(height)},
 	}
-	result, err := exec.Execute(c.genesis, c.parent, &o, txs, c.state)
+	result, err := exec.Execute(context.Background(), nil, c.genesis, c.parent, &o, txs, withoutCode{c.state})
 	must(c.t, err)
 	root, err := c.state.Apply(height, result.Changes)
 	must(c.t, err)

@@ -180,7 +180,7 @@ func TestServer_fillTransaction(t *testing.T) {
 		{"access list", map[string]any{"gasPrice": "0x5", "accessList": []any{map[string]any{"address": addr(bob), "storageKeys": []any{}}}}, types.AccessListTxType, 23400, ""},
 		{"own gas", map[string]any{"gas": "0x9999", "maxFeePerGas": "0x1"}, types.DynamicFeeTxType, 0x9999, ""},
 		{"both fees", map[string]any{"gasPrice": "0x5", "maxFeePerGas": "0x1"}, 0, 0, "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"},
-		{"creation", map[string]any{"to": nil}, 0, 0, "contract creation is not supported yet"},
+		{"creation", map[string]any{"to": nil}, 0, 0, "calls that create a contract are not answered yet"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			args := map[string]any{"from": addr(alice), "to": addr(bob), "value": "0x1"}

@@ -139,7 +139,10 @@ func TestPool_Add_refuses(t *testing.T) {
 			ledger.ErrGasLimitTooHigh, "transaction gas limit too high (cap: 50000000, tx: 50000001)",
 		},
 		{"oversized", sign(t, 1, &types.LegacyTx{Nonce: 5, Gas: 50_000_000, To: &common.Address{}, Data: make([]byte, 1<<20)}), ledger.ErrOversizedData, "oversized data: "},
-		{"creation", sign(t, 1, &types.LegacyTx{Nonce: 5, Gas: 100_000}), ledger.ErrCreation, "contract creation is not supported yet"},
+		{
+			"oversized creation", sign(t, 1, &types.LegacyTx{Nonce: 5, Gas: 1_000_000, Data: make([]byte, ledger.MaxInitCodeBytes+1)}),
+			ledger.ErrMaxInitCodeSizeExceeded, "max initcode size exceeded: code size 197633, limit 197632",
+		},
 		{"tip above fee cap", priced(t, 1, 5, 2, 1), ledger.ErrTipAboveFeeCap, "max priority fee per gas higher than max fee per gas"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -24,9 +24,6 @@ var (
 	ErrFull = errors.New("txpool is full")
 	// ErrAccountLimit is for a sender at its limit.
 	ErrAccountLimit = errors.New("account limit exceeded")
-	// ErrCreation tells that there are no contracts yet, and what to do.
-	ErrCreation = fmt.Errorf("%w; contracts in WebAssembly come with a later release, "+
-		"EVM bytecode is not executed on this chain", ledger.ErrCreation)
 )
 
 // validateStatic checks what does not depend on the state.
@@ -41,11 +38,7 @@ func (p *Pool) validateStatic(tx *ledger.Transaction) error {
 	if tx.Gas() > g.TxGasCap {
 		return fmt.Errorf("%w (cap: %d, tx: %d)", ledger.ErrGasLimitTooHigh, g.TxGasCap, tx.Gas())
 	}
-	err := tx.Validate()
-	if errors.Is(err, ledger.ErrCreation) {
-		return ErrCreation
-	}
-	return err
+	return tx.Validate()
 }
 
 // validateState checks the transaction against the account.

@@ -1,0 +1,149 @@
+package exec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/vm"
+	"github.com/tercet-chain/tercet/vm/meter"
+)
+
+const (
+	// checkByteGas is for each byte of a module that is checked, accepted or not: at 10 ns for a gas, ten times
+	// what that takes. It is part of the activation's price.
+	checkByteGas = 10
+	// codeByteGas is for each byte of code that a creation stores (Yellow Paper G_codedeposit).
+	codeByteGas = 200
+	// contractNonce is the nonce of a new contract (EIP-161).
+	contractNonce = 1
+)
+
+// Create implements [vm.World].
+func (m *machine) Create(c vm.Create) (common.Address, vm.Answer) {
+	creator, depth := c.From.Contract, c.From.Depth+1
+	nonce := m.account(creator).Nonce
+	switch {
+	case depth > maxDepth:
+		return common.Address{}, vm.Answer{Outcome: vm.TooDeep, GasLeft: c.Gas}
+	case m.account(creator).Balance.Lt(&c.Value):
+		return common.Address{}, vm.Answer{Outcome: vm.NoBalance, GasLeft: c.Gas}
+	case nonce+1 == 0: // EIP-2681
+		return common.Address{}, vm.Answer{Outcome: vm.Revert, GasLeft: c.Gas}
+	}
+	m.modify(creator).Nonce++ // stays when the creation fails
+	address := crypto.CreateAddress(creator, nonce)
+	if c.Salt != nil {
+		address = crypto.CreateAddress2(creator, *c.Salt, crypto.Keccak256(c.Code))
+	}
+	env := vm.Env{Block: &m.block, Origin: m.origin, Caller: creator, Value: c.Value, Depth: depth}
+	return m.create(&env, address, c.Code, c.Gas)
+}
+
+// create makes a contract from data, with env as its constructor will see it but for the address, and
+// undoes everything but the warmth of the address unless that succeeds.
+func (m *machine) create(env *vm.Env, address common.Address, data []byte, gas uint64) (common.Address, vm.Answer) {
+	m.warmAccount(address)
+	// EIP-684, EIP-7610: an account has storage only if it has, and always had, a nonce.
+	if a := m.account(address); a.Nonce != 0 || a.CodeHash != (common.Hash{}) {
+		return common.Address{}, vm.Answer{Outcome: vm.Trapped}
+	}
+	before := m.snapshot()
+	m.modify(address).Nonce = contractNonce
+	if !env.Value.IsZero() && !m.transfer(env.Caller, address, &env.Value) {
+		m.revert(before)
+		return common.Address{}, vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
+	}
+	env.Contract = address
+	answer := m.construct(env, data, gas)
+	if answer.Outcome != vm.Success {
+		m.revert(before)
+		return common.Address{}, answer
+	}
+	answer.Output = nil
+	return address, answer
+}
+
+// construct activates the code in data, runs its constructor and gives the new account the code.
+func (m *machine) construct(env *vm.Env, data []byte, gas uint64) vm.Answer {
+	allowed, err := ledger.MayDeploy(m.state.Value(ledger.DeployersKey()), env.Origin)
+	if err != nil {
+		panic("exec: the state has a valid list of deployers: " + err.Error())
+	}
+	if !allowed {
+		return refuse(fmt.Errorf("account %s may not create contracts on this network: "+
+			"ask its operators to add it to the deployers", env.Origin), gas)
+	}
+	code, args, err := vm.ParseCreation(data)
+	if err != nil {
+		return refuse(err, gas)
+	}
+	hash, answer := m.activate(code, gas)
+	if answer.Outcome != vm.Success {
+		return answer
+	}
+	m.open = append(m.open, env.Contract)
+	answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Constructor: true, Input: args, Gas: answer.GasLeft})
+	m.open = m.open[:len(m.open)-1]
+	if answer.Outcome != vm.Success {
+		return answer
+	}
+	deposit := uint64(len(code)) * codeByteGas // code has at most some 200 KiB
+	if answer.GasLeft < deposit {
+		return vm.Answer{Outcome: vm.OutOfGas}
+	}
+	answer.GasLeft -= deposit
+	m.modify(env.Contract).CodeHash = hash // only now: a constructor's contract has no code for others
+	return answer
+}
+
+// activate checks, compiles and stores code that the chain does not have yet.
+func (m *machine) activate(code []byte, gas uint64) (common.Hash, vm.Answer) {
+	hash := crypto.Keccak256Hash(code)
+	if _, known := m.activation(hash); known {
+		return hash, vm.Answer{GasLeft: gas}
+	}
+	wasm, err := vm.Wasm(code)
+	if err != nil {
+		return hash, refuse(err, gas)
+	}
+	check := uint64(len(wasm)) * checkByteGas // a module has at most 128 KiB
+	if gas < check {
+		return hash, vm.Answer{Outcome: vm.OutOfGas}
+	}
+	module, err := meter.Rewrite(wasm, meter.Current)
+	if err != nil {
+		return hash, refuse(err, gas-check)
+	}
+	price := max(check, module.ActivationGas)
+	if gas < price {
+		return hash, vm.Answer{Outcome: vm.OutOfGas}
+	}
+	var faulty *vm.CompileError
+	switch err := m.worker.Prepare(code); {
+	case errors.As(err, &faulty):
+		return hash, refuse(err, gas-price)
+	case err != nil:
+		m.failure = err
+		return hash, vm.Answer{Outcome: vm.OutOfGas}
+	}
+	// The bytes may be in a contract's memory.
+	m.addCode(ledger.Code{Hash: hash, Bytes: bytes.Clone(code)}, activationOf(module, len(wasm)))
+	return hash, vm.Answer{GasLeft: gas - price}
+}
+
+// activationOf is what the chain keeps of an activation.
+func activationOf(module *meter.Module, size int) ledger.Activation {
+	return ledger.Activation{
+		Version: uint16(meter.Current), Pages: uint16(module.Pages), ModuleBytes: uint32(size), Gas: module.ActivationGas,
+	}
+}
+
+// refuse is the answer to a creation that is not possible: a revert that says why.
+func refuse(cause error, gas uint64) vm.Answer {
+	return vm.Answer{Outcome: vm.Revert, Output: reason(cause.Error()), GasLeft: gas}
+}

@@ -1,0 +1,191 @@
+package exec
+
+import (
+	"context"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/tercet-chain/tercet/vm"
+	"github.com/tercet-chain/tercet/vm/meter"
+)
+
+// maxDepth is the most frames that may be below one (Yellow Paper §9.4.2).
+const maxDepth = 1024
+
+// machine runs the frames of transactions on a journal.
+type machine struct {
+	*journal
+	worker *vm.Worker
+	// run is the worker's Run with the caller's context.
+	run   func(*vm.Frame) (vm.Answer, error)
+	block vm.Block
+	// versions of codes that ran; code that is stored again has the same.
+	versions map[common.Hash]meter.Version
+
+	// Of the transaction at hand, set by begin.
+	origin common.Address
+	// open lists the contracts that have a frame of their own, outermost first.
+	open []common.Address
+
+	// failure is why the execution cannot go on, whatever contracts do: there is no result then.
+	failure error
+}
+
+func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) *machine {
+	return &machine{
+		journal: newJournal(state, txs),
+		worker:  w,
+		run:     func(f *vm.Frame) (vm.Answer, error) { return w.Run(ctx, f) },
+		block:   block,
+	}
+}
+
+// message is what a transaction, or a call without one, wants.
+type message struct {
+	from       common.Address
+	to         *common.Address // nil for a creation
+	nonce      uint64          // of the sender, before the transaction
+	value      *uint256.Int
+	data       []byte
+	gas        uint64 // without the intrinsic gas
+	accessList types.AccessList
+}
+
+// begin starts a transaction: what it may use at the price of the second time (EIP-2929, EIP-2930,
+// EIP-3651), and nothing to undo.
+func (m *machine) begin(msg *message) {
+	m.journal.begin()
+	m.worker.Begin()
+	if m.versions == nil {
+		m.versions = make(map[common.Hash]meter.Version)
+	}
+	m.origin, m.open = msg.from, m.open[:0]
+	m.warmAccount(msg.from)
+	m.warmAccount(m.block.Coinbase)
+	if msg.to != nil {
+		m.warmAccount(*msg.to)
+	}
+	for i := range msg.accessList {
+		tuple := &msg.accessList[i]
+		m.warmAccount(tuple.Address)
+		for _, key := range tuple.StorageKeys {
+			m.warmSlot(m.use(tuple.Address, key))
+		}
+	}
+}
+
+// message runs the outermost frame. The sender's nonce is already increased.
+func (m *machine) message(msg *message) (created common.Address, answer vm.Answer) {
+	m.begin(msg)
+	env := vm.Env{Block: &m.block, Origin: msg.from, Caller: msg.from, Value: *msg.value}
+	if msg.to == nil {
+		return m.create(&env, crypto.CreateAddress(msg.from, msg.nonce), msg.data, msg.gas)
+	}
+	env.Contract = *msg.to
+	return common.Address{}, m.enter(&env, vm.PlainCall, *msg.to, msg.data, msg.gas)
+}
+
+var _ vm.World = (*machine)(nil)
+
+// Account implements [vm.World].
+func (m *machine) Account(a common.Address) (vm.Account, bool) {
+	t, cold := m.warmAccount(a)
+	out := vm.Account{Balance: t.account.Balance}
+	switch {
+	case t.account.CodeHash != common.Hash{}:
+		out.CodeHash = t.account.CodeHash
+		out.CodeSize = len(m.code(out.CodeHash))
+	case !t.account.IsEmpty():
+		out.CodeHash = types.EmptyCodeHash
+	}
+	return out, cold && nativeOf(a) == nil
+}
+
+// Code implements [vm.World].
+func (m *machine) Code(hash common.Hash) []byte { return m.code(hash) }
+
+// Call implements [vm.World].
+func (m *machine) Call(c vm.Call) vm.Answer {
+	env := vm.Env{
+		Block: &m.block, Origin: m.origin, Contract: c.To, Caller: c.From.Contract, Value: c.Value,
+		Static: c.From.Static, Depth: c.From.Depth + 1,
+	}
+	switch c.Kind {
+	case vm.PlainCall:
+	case vm.StaticCall:
+		env.Static = true
+	case vm.DelegateCall: // the code is another's, everything else the caller's own
+		env.Contract, env.Caller, env.Value = c.From.Contract, c.From.Caller, c.From.Value
+		env.Reentrant = c.From.Reentrant
+	}
+	if env.Depth > maxDepth {
+		return vm.Answer{Outcome: vm.TooDeep, GasLeft: c.Gas}
+	}
+	return m.enter(&env, c.Kind, c.To, c.Input, c.Gas)
+}
+
+// enter runs the code of an account in a frame, and undoes what the frame did unless it succeeds.
+func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, input []byte, gas uint64) vm.Answer {
+	before := m.snapshot()
+	if kind == vm.PlainCall && !env.Value.IsZero() && !m.transfer(env.Caller, env.Contract, &env.Value) {
+		return vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
+	}
+	answer := vm.Answer{GasLeft: gas}
+	if native := nativeOf(code); native != nil {
+		answer = m.native(native, input, gas)
+	} else if hash := m.account(code).CodeHash; hash != (common.Hash{}) {
+		if kind != vm.DelegateCall {
+			env.Reentrant = m.isOpen(env.Contract)
+			m.open = append(m.open, env.Contract)
+			defer func() { m.open = m.open[:len(m.open)-1] }()
+		}
+		answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Input: input, Gas: gas})
+	}
+	if answer.Outcome != vm.Success {
+		m.revert(before)
+	}
+	return answer
+}
+
+// frame runs one frame of WebAssembly. When the execution cannot go on, nothing is run any more and the
+// answers do not matter.
+func (m *machine) frame(f *vm.Frame) vm.Answer {
+	if m.failure != nil {
+		return vm.Answer{Outcome: vm.OutOfGas}
+	}
+	f.State, f.World, f.Metering = m.journal, m, m.version(f.CodeHash)
+	answer, err := m.run(f)
+	if err != nil {
+		m.failure = err
+		return vm.Answer{Outcome: vm.OutOfGas}
+	}
+	return answer
+}
+
+// version returns the rules that code was activated under.
+func (m *machine) version(hash common.Hash) meter.Version {
+	if v, ok := m.versions[hash]; ok {
+		return v
+	}
+	a, ok := m.activation(hash)
+	if !ok {
+		panic("exec: the code of an account was activated")
+	}
+	v := meter.Version(a.Version)
+	m.versions[hash] = v
+	return v
+}
+
+// isOpen says whether a contract has a frame of its own.
+func (m *machine) isOpen(a common.Address) bool {
+	for i := len(m.open) - 1; i >= 0; i-- {
+		if m.open[i] == a {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,139 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/holiman/uint256"
+
+	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/vm"
+	"github.com/tercet-chain/tercet/vm/meter"
+)
+
+// AccountOverride replaces parts of an account; what is nil stays.
+type AccountOverride struct {
+	Nonce   *uint64
+	Balance *uint256.Int
+	// Code is code as a chain stores it, or what a creation without arguments would carry; an empty one
+	// removes it.
+	Code *[]byte
+	// State replaces the whole storage, StateDiff single slots; only one of them may be there.
+	State, StateDiff map[common.Hash]common.Hash
+}
+
+// Overridden is a state with some accounts replaced, for a [Call]. It is a [Reader].
+type Overridden struct {
+	Reader
+	accounts    map[common.Address]ledger.Account
+	storage     map[common.Address]storageOverride
+	codes       map[common.Hash][]byte
+	activations map[string][]byte // by raw key
+}
+
+type storageOverride struct {
+	slots map[common.Hash]common.Hash
+	whole bool
+}
+
+// Override lays overrides over a state. Code is activated here, whatever that costs; an error is the
+// overrides' fault and says what to do. The maps must not be modified afterwards.
+func Override(state Reader, overrides map[common.Address]AccountOverride) (*Overridden, error) {
+	o := &Overridden{
+		Reader: state, accounts: make(map[common.Address]ledger.Account, len(overrides)),
+		storage: make(map[common.Address]storageOverride), codes: make(map[common.Hash][]byte),
+		activations: make(map[string][]byte),
+	}
+	for _, address := range slices.SortedFunc(maps.Keys(overrides), common.Address.Cmp) {
+		if err := o.add(address, overrides[address]); err != nil {
+			return nil, fmt.Errorf("overriding account %s: %w", address, err)
+		}
+	}
+	return o, nil
+}
+
+func (o *Overridden) add(address common.Address, override AccountOverride) error {
+	account := o.Reader.Account(address)
+	if override.Nonce != nil {
+		account.Nonce = *override.Nonce
+	}
+	if override.Balance != nil {
+		account.Balance = *override.Balance
+	}
+	if override.Code != nil {
+		var err error
+		if account.CodeHash, err = o.addCode(*override.Code); err != nil {
+			return err
+		}
+	}
+	o.accounts[address] = account
+	switch {
+	case override.State != nil && override.StateDiff != nil:
+		return errors.New("it has both state and stateDiff: keep one of them")
+	case override.State != nil:
+		o.storage[address] = storageOverride{override.State, true}
+	case override.StateDiff != nil:
+		o.storage[address] = storageOverride{override.StateDiff, false}
+	}
+	return nil
+}
+
+// addCode activates code and returns its hash.
+func (o *Overridden) addCode(code []byte) (common.Hash, error) {
+	if len(code) == 0 {
+		return common.Hash{}, nil
+	}
+	stored, args, err := vm.ParseCreation(code)
+	if err != nil || len(args) > 0 {
+		stored = code // activating it says what is wrong
+	}
+	wasm, err := vm.Wasm(stored)
+	if err != nil {
+		return common.Hash{}, err
+	}
+	module, err := meter.Rewrite(wasm, meter.Current)
+	if err != nil {
+		return common.Hash{}, err
+	}
+	hash := crypto.Keccak256Hash(stored)
+	o.codes[hash] = stored
+	o.activations[string(ledger.CodeKey(hash))] = ledger.EncodeActivation(activationOf(module, len(wasm)))
+	return hash, nil
+}
+
+// Account implements [Reader].
+func (o *Overridden) Account(address common.Address) ledger.Account {
+	if a, ok := o.accounts[address]; ok {
+		return a
+	}
+	return o.Reader.Account(address)
+}
+
+// Storage implements [Reader].
+func (o *Overridden) Storage(contract common.Address, slot common.Hash) common.Hash {
+	s := o.storage[contract]
+	if value, ok := s.slots[slot]; ok || s.whole {
+		return value
+	}
+	return o.Reader.Storage(contract, slot)
+}
+
+// Value implements [Reader].
+func (o *Overridden) Value(key []byte) []byte {
+	if value, ok := o.activations[string(key)]; ok {
+		return value
+	}
+	return o.Reader.Value(key)
+}
+
+// Code implements [Reader].
+func (o *Overridden) Code(hash common.Hash) []byte {
+	if code, ok := o.codes[hash]; ok {
+		return code
+	}
+	return o.Reader.Code(hash)
+}

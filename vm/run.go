@@ -1,0 +1,229 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/tercet-chain/tercet/vm/meter"
+)
+
+// Names in rewritten modules.
+const (
+	entrypoint   = "user_entrypoint"
+	construct    = "user_constructor"
+	counterName  = "tercet_gas"
+	stackName    = "tercet_stack"
+	wazeroTraps  = "wasm error: " // how wazero's errors of instructions begin
+	maxCallDepth = 1024           // Env.Depth of the last frame (Yellow Paper, 9.4.1)
+)
+
+// running is a frame that runs or waits for a nested one.
+type running struct {
+	*Frame
+	module *module
+	w      *Worker
+	memory api.Memory
+	// counter is the ink that the contract takes from by itself, reserve what it comes back to ask for.
+	counter api.MutableGlobal
+	reserve uint64
+	// words is what the transaction's stack has left.
+	words  api.MutableGlobal
+	done   <-chan struct{} // the caller closes it when it cancels; nil when it never does
+	slots  slots
+	result []byte
+	// returned is what the last nested call or creation gave back.
+	returned []byte
+	status   uint32    // exit_early's
+	stack    [1]uint64 // the entry point's argument and result
+}
+
+// ending is a panic that ends a frame; [Worker.Run] recovers it.
+type ending uint8
+
+const (
+	endExit     ending = iota // exit_early, with running.status
+	endOutOfGas               // the gas limit
+	endTrap                   // a host function that cannot go on
+	endAborted                // cancelled, or a nested frame had an error
+)
+
+func (e ending) Error() string {
+	return [...]string{"exit", "out of gas", "trap", "aborted"}[e]
+}
+
+// Run runs a frame to its end. An error is ctx's, or a [FaultError]; nothing that a contract does is one, and
+// after one the transaction cannot go on: frames below that wait for this one end with it too.
+func (w *Worker) Run(ctx context.Context, f *Frame) (Answer, error) {
+	answer, err := w.run(ctx, f)
+	if err != nil {
+		w.failed = err
+	}
+	return answer, err
+}
+
+func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
+	if w.failed != nil {
+		return Answer{}, w.failed
+	}
+	if err := ctx.Err(); err != nil {
+		return Answer{}, err
+	}
+	m, err := w.module(f)
+	if err != nil {
+		return Answer{}, &FaultError{f.CodeHash, err}
+	}
+	if f.Constructor && !m.HasConstructor {
+		return Answer{GasLeft: f.Gas}, nil
+	}
+	if !w.slab.fits(m.Pages) {
+		return Answer{Outcome: TooDeep, GasLeft: f.Gas}, nil
+	}
+	ink := min(f.Gas, maxGas) * meter.InkPerGas
+	if ink < m.InstanceInk {
+		return Answer{Outcome: OutOfGas}, nil
+	}
+	r, start := w.push(ctx, f, m), w.slab.used
+	defer w.pop(start)
+
+	ctx = experimental.WithMemoryAllocator(ctx, w.slab)
+	instance, err := w.runtime.InstantiateModule(ctx, m.compiled, w.config)
+	if err != nil {
+		return Answer{}, &FaultError{f.CodeHash, err}
+	}
+	defer instance.Close(ctx) //nolint:errcheck // it has no files, and nothing else fails
+	function, err := r.attach(instance, ink-m.InstanceInk)
+	if err != nil {
+		return Answer{}, &FaultError{f.CodeHash, err}
+	}
+	r.stack[0] = uint64(len(f.Input))
+	outcome, err := r.outcome(ctx, function.CallWithStack(ctx, r.stack[:]))
+	if err != nil {
+		return Answer{}, err
+	}
+	answer := Answer{Outcome: outcome}
+	if outcome == Success || outcome == Revert {
+		answer.Output = r.result
+		answer.GasLeft = r.gasLeft() + f.Gas - min(f.Gas, maxGas)
+	}
+	return answer, nil
+}
+
+// push makes a frame the one that runs.
+func (w *Worker) push(ctx context.Context, f *Frame, m *module) *running {
+	if w.depth == len(w.frames) {
+		w.frames = append(w.frames, &running{w: w})
+	}
+	r := w.frames[w.depth]
+	r.Frame, r.module, r.done = f, m, ctx.Done()
+	w.depth++
+	w.top = r
+	return r
+}
+
+// pop returns to the frame below and frees all memory above start.
+func (w *Worker) pop(start uint64) {
+	r := w.top
+	r.slots.reset()
+	*r = running{w: w, slots: r.slots}
+	w.slab.used = start
+	w.depth--
+	w.top = nil
+	if w.depth > 0 {
+		w.top = w.frames[w.depth-1]
+	}
+}
+
+// attach takes the handles of an instance and gives it gas and stack.
+func (r *running) attach(instance api.Module, ink uint64) (api.Function, error) {
+	name := entrypoint
+	if r.Constructor {
+		name = construct
+	}
+	function := instance.ExportedFunction(name)
+	counter, ok1 := instance.ExportedGlobal(counterName).(api.MutableGlobal)
+	stack, ok2 := instance.ExportedGlobal(stackName).(api.MutableGlobal)
+	if r.memory = instance.Memory(); function == nil || !ok1 || !ok2 || r.memory == nil {
+		return nil, fmt.Errorf("the rewritten module lacks %s, a counter or memory", name)
+	}
+	r.counter, r.words = counter, stack
+	r.fund(ink)
+	words := uint64(meter.StackWords)
+	if r.w.depth > 1 {
+		words = r.w.frames[r.w.depth-2].words.Get()
+	}
+	r.words.Set(words)
+	return function, nil
+}
+
+// outcome says how the frame ended, from what the call returned.
+func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
+	status := uint32(r.stack[0])
+	var end ending
+	switch {
+	case err == nil:
+	case errors.As(err, &end):
+		switch end {
+		case endExit:
+			status = r.status
+		case endOutOfGas:
+			return OutOfGas, nil
+		case endTrap:
+			return Trapped, nil
+		case endAborted:
+			if r.w.failed != nil {
+				return 0, r.w.failed
+			}
+			return 0, ctx.Err()
+		}
+	case strings.HasPrefix(err.Error(), wazeroTraps):
+		return Trapped, nil
+	default:
+		return 0, &FaultError{r.CodeHash, err}
+	}
+	if status != 0 {
+		return Revert, nil
+	}
+	return Success, nil
+}
+
+// refill is called when a block's price has taken the counter below zero: the frame goes on with a new tranche,
+// or it ends.
+func (r *running) refill(_ []uint64) {
+	left := r.left() // the counter is negative: this wraps back to what reserve has beyond its debt
+	if int64(left) < 0 {
+		panic(endOutOfGas)
+	}
+	r.pause()
+	r.fund(left)
+}
+
+// grow (pages) takes the price of pages and answers with them, or with −1 when they are too many.
+func (r *running) grow(s []uint64) {
+	pages := uint32(s[0])
+	has := r.memory.Size() / pageBytes
+	if pages > r.module.MaxPages-has || !r.w.slab.fits(pages) {
+		s[0] = math.MaxUint32
+		return
+	}
+	r.payInk(uint64(pages) * meter.PageInk(r.module.version))
+}
+
+// payForMemoryGrow (pages) pays once more for what growing pays for by itself; SDKs import it for other hosts.
+func (r *running) payForMemoryGrow(s []uint64) {
+	r.payInk(uint64(uint32(s[0])) * meter.PageInk(r.module.version))
+}
+
+// pause ends the frame if its caller does not wait for it any more.
+func (r *running) pause() {
+	select {
+	case <-r.done:
+		panic(endAborted)
+	default:
+	}
+}

@@ -1,0 +1,28 @@
+;; What the engine runs before anything else: for an argument n of 8 bytes, n rounds of all arithmetic that a
+;; compiler might get wrong. n = 0 is an unreachable instruction. selftest.go does the same in Go.
+(module
+  (import "vm_hooks" "read_args" (func $read_args (param i32)))
+  (import "vm_hooks" "write_result" (func $write_result (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "user_entrypoint") (param $len i32) (result i32)
+    (local $n i64) (local $x i64)
+    (call $read_args (i32.const 0))
+    (local.set $n (i64.load (i32.const 0)))
+    (if (i64.eqz (local.get $n)) (then (unreachable)))
+    (local.set $x (i64.const 0x9e3779b97f4a7c15))
+    (loop $round
+      (local.set $x (i64.add (i64.mul (local.get $x) (i64.const 6364136223846793005)) (local.get $n)))
+      (local.set $x (i64.xor (local.get $x) (i64.rotl (local.get $x) (i64.const 17))))
+      (local.set $x (i64.add (local.get $x) (i64.rem_s (local.get $x) (i64.const -1))))
+      (local.set $x (i64.sub (local.get $x) (i64.rem_s (local.get $x) (i64.or (local.get $n) (i64.const 5)))))
+      (local.set $x (i64.add (local.get $x) (i64.rem_u (local.get $x) (i64.or (local.get $n) (i64.const 9)))))
+      (local.set $x (i64.xor (local.get $x) (i64.div_s (local.get $x) (i64.or (local.get $n) (i64.const 3)))))
+      (local.set $x (i64.add (local.get $x) (i64.div_u (local.get $x) (i64.or (local.get $n) (i64.const 7)))))
+      (local.set $x (i64.add (local.get $x)
+        (i64.extend_i32_u (i32.rem_s (i32.wrap_i64 (local.get $x)) (i32.or (i32.wrap_i64 (local.get $n)) (i32.const 11))))))
+      (local.set $x (i64.xor (local.get $x) (i64.shr_s (local.get $x) (i64.clz (local.get $x)))))
+      (local.set $x (i64.add (local.get $x) (i64.popcnt (local.get $x))))
+      (br_if $round (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (i64.store (i32.const 8) (local.get $x))
+    (call $write_result (i32.const 8) (i32.const 8))
+    (i32.const 0)))
