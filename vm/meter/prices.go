@@ -99,7 +99,7 @@ var versions = [...]prices{
 		instance: 2_000_000,
 		element:  5000,
 		activation: activationPrices{
-			module:     10_000,
+			module:     100_000,
 			byte:       10,
 			global:     100,
 			function:   1000,
