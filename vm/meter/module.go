@@ -308,7 +308,7 @@ func (m *module) useFunction(index uint32) uint32 {
 		m.queue = append(m.queue, i)
 		m.order[i] = uint32(len(m.queue))
 	}
-	return n + ownImports + m.order[i] - 1
+	return n + ownImports + ownFunctions + m.order[i] - 1
 }
 
 // useTable keeps the table, and every function in it: any of them can be called through it.
@@ -346,7 +346,7 @@ func (m *module) functions() []byte {
 	b := body{m: m, r: &m.r, prices: m.prices, code: make([]byte, 0, 3*len(m.r.buf))}
 	p := &m.prices.activation
 	m.activationGas = p.module + p.byte*uint64(len(m.r.buf)) + p.global*uint64(len(m.globals))
-	m.mutable = 2 // our own
+	m.mutable = ownGlobals
 	for _, g := range m.globals {
 		if g.mutable {
 			m.mutable++

@@ -48,6 +48,7 @@ type prices struct {
 	entry, local uint16
 	// copied and filled are for a byte of memory.copy and memory.fill.
 	copied, filled uint16
+	step           uint64 // for wordsPerStep of the stack
 	page           uint64 // for a page of memory, zeroed
 	instance       uint64 // for an instance of a module
 	element        uint64 // for an entry of its table
@@ -95,6 +96,7 @@ var versions = [...]prices{
 		local:    200,
 		copied:   200,
 		filled:   200,
+		step:     50_000_000,
 		page:     10_000_000,
 		instance: 2_000_000,
 		element:  5000,
