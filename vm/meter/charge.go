@@ -42,8 +42,8 @@ const (
 	markGlobal  = 2 // the stack's words below which deepen is called
 )
 
-// priceBytes is the room for the price of a basic block, a signed LEB128: 34 bits. A body's 64 Ki instructions
-// at 2^16 ink are 2^32.
+// priceBytes is the room for the price of a basic block, a signed LEB128: 2^34 at most. A body's 64 Ki instructions
+// at 2^17 ink, its entry and its locals are less.
 const priceBytes = 5
 
 // spend adds to the price of the open basic block, and begins one when there is none.

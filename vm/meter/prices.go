@@ -16,16 +16,16 @@ type Class uint8
 // The classes. Free instructions only give a program its structure.
 const (
 	Free         Class = iota
-	Move               // constants, locals
+	Move               // constants, locals; a compiler may have to move them in memory
 	Simple             // arithmetic and comparisons of a cycle or two, select
 	Mul                //
 	Div                //
 	Rem                //
-	Load               //
+	Load               // may wait for the last cache: 20 ns
 	Store              //
 	Global             // globals, memory.size
-	Branch             // br, br_if, if, return: with the charge of the block that follows
-	BranchTable        //
+	Branch             // br, br_if, if, return: mispredicted, and with the charge of the block that follows
+	BranchTable        // mispredicted
 	Call               // with the callee's entry and exit
 	CallIndirect       //
 	Bulk               // memory.copy, memory.fill
@@ -43,7 +43,7 @@ func (c Class) String() string {
 // prices are in ink. The slowest class runs at 100 million gas a second or more, so that 1,000 ink are at most
 // a nanosecond's worth.
 type prices struct {
-	class [Classes]uint16
+	class [Classes]uint32 // below 2^17, see priceBytes
 	// entry is for a function's entry, local for each of its locals.
 	entry, local uint16
 	// copied and filled are for a byte of memory.copy and memory.fill.
@@ -75,22 +75,22 @@ type activationPrices struct {
 // versions are the prices by version; 0 is none.
 var versions = [...]prices{
 	1: {
-		class: [Classes]uint16{
+		class: [Classes]uint32{
 			Free:         0,
-			Move:         200,
+			Move:         300,
 			Simple:       500,
 			Mul:          1000,
 			Div:          10_000,
-			Rem:          12_000,
-			Load:         1000,
-			Store:        1000,
+			Rem:          15_000,
+			Load:         20_000,
+			Store:        3000,
 			Global:       1000,
-			Branch:       2000,
-			BranchTable:  5000,
+			Branch:       4000,
+			BranchTable:  10_000,
 			Call:         8000,
 			CallIndirect: 12_000,
-			Bulk:         40_000,
-			Grow:         50_000,
+			Bulk:         12_000,
+			Grow:         100_000,
 		},
 		entry:    2000,
 		local:    200,
