@@ -1,6 +1,8 @@
 package meter_test
 
 import (
+	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -66,4 +68,63 @@ func BenchmarkPrices(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// programs are what testdata/programs.c can do.
+var programs = [...]string{"fib", "sieve", "sort", "keccak", "matrix", "crc", "queens", "wide", "machine"}
+
+// TestRewrite_programs compares the programs of a C compiler, metered, with themselves as they are.
+func TestRewrite_programs(t *testing.T) {
+	wasm, err := os.ReadFile("testdata/programs/programs.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPair(t)
+	for i, name := range programs {
+		what, o := p.differ(t, wasm, uint64(i))
+		if what != "" || o.err != nil {
+			t.Errorf("%s: %s %v", name, what, o.err)
+		}
+	}
+}
+
+// BenchmarkOverhead prints how much longer metered programs take, in all as the geometric mean.
+func BenchmarkOverhead(b *testing.B) {
+	wasm, err := os.ReadFile("testdata/programs/programs.wasm")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := newMachine(b, false)
+	m.tranche = 150_000_000
+	module := rewritten(b, wasm)
+	b.Logf("%d → %d bytes, %d gas to activate", len(wasm), len(module.Wasm), module.ActivationGas)
+	raw, metered := m.compile(wasm), m.compile(module.Wasm)
+	sum := 0.
+	for i, name := range programs {
+		b.Run("program="+name, func(b *testing.B) {
+			m.t = b
+			var rawTime, meteredTime time.Duration
+			var gas float64
+			for b.Loop() {
+				// In turns, so that both meet the same disturbances; the fastest of each counts.
+				r, _ := spent(m, raw, uint64(i))
+				t, g := spent(m, metered, uint64(i))
+				if gas == 0 || r < rawTime {
+					rawTime = r
+				}
+				if gas == 0 || t < meteredTime {
+					meteredTime = t
+				}
+				gas = g
+			}
+			ratio := float64(meteredTime) / float64(rawTime)
+			sum += math.Log(ratio)
+			b.ReportMetric(ratio, "overhead")
+			b.ReportMetric(gas/1e6/meteredTime.Seconds(), "Mgas/s")
+			b.ReportMetric(meteredTime.Seconds()*1e6, "µs/run")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+	b.ReportMetric(math.Exp(sum/float64(len(programs))), "overhead")
+	b.ReportMetric(0, "ns/op")
 }
