@@ -109,6 +109,10 @@ incidents: ## Show that each incident's tests fail when the incident is seeded.
 clients: ## Run the README's transactions with ethers and cast against four processes.
 	.ci/clients
 
+.PHONY: tutorial
+tutorial: ## Run the tutorial of docs/contracts.md as it stands there, in C and AssemblyScript (npm).
+	.ci/contracts
+
 .PHONY: check
 check: vet lint deadcode test ## What to run before a commit.
 

@@ -83,7 +83,14 @@ func TestReceiptsRoot_ofOne_isItsLeaf(t *testing.T) {
 	for kind := range uint8(3) {
 		for _, gas := range []uint64{0, 1, 127, 128, 255, 256, 21_000, 1 << 16, 1<<24 - 1, 1 << 32, 1 << 40, 1 << 48, 1 << 56, 1<<64 - 1} {
 			for _, r := range []*types.Receipt{
-				{Status: 0}, {Status: 1}, {Status: 1, Bloom: bloom}, {PostState: bytes.Repeat([]byte{7}, 32)}, {Status: 1, Logs: []*types.Log{{Data: []byte{1}}}},
+				{Status: 0},
+				{Status: 1},
+				{Status: 1, Bloom: bloom},
+				{PostState: bytes.Repeat([]byte{7}, 32)},
+				{Status: 1, Logs: []*types.Log{{Data: []byte{1}}}},
+				{Status: 1, Logs: []*types.Log{{}, {Data: []byte{0x80}, Topics: make([]common.Hash, 4)}}},
+				{Status: 0, Logs: []*types.Log{{Data: make([]byte, 55)}, {Data: make([]byte, 56)}, {Data: make([]byte, 70_000)}}},
+				{Status: 1, Logs: slices.Repeat([]*types.Log{{Address: someone, Topics: []common.Hash{{1}}, Data: []byte{0x7f}}}, 300)},
 			} {
 				r.Type, r.CumulativeGasUsed = kind, gas
 				encoded, err := r.MarshalBinary()
@@ -181,13 +188,16 @@ func TestNewBlock_placesReceiptsAndLogs(t *testing.T) {
 	}
 }
 
-// BenchmarkRoots is what committing to the transactions and receipts of a block of plain transfers costs.
+// BenchmarkRoots is what committing to the transactions and receipts of a block of transfers costs.
 func BenchmarkRoots(b *testing.B) {
 	const n = 1000
 	txs := slices.Repeat(testTransactions(b)[:1], n)
-	receipts := make([]*types.Receipt, n)
-	for i := range receipts {
-		receipts[i] = &types.Receipt{Status: 1, CumulativeGasUsed: uint64(i+1) * 21_000, Logs: []*types.Log{}}
+	receipts := func(logs ...*types.Log) []*types.Receipt {
+		list := make([]*types.Receipt, n)
+		for i := range list {
+			list[i] = &types.Receipt{Status: 1, CumulativeGasUsed: uint64(i+1) * 21_000, Logs: logs}
+		}
+		return list
 	}
 	b.Run(fmt.Sprintf("transactions=%d", n), func(b *testing.B) {
 		b.ReportAllocs()
@@ -195,10 +205,14 @@ func BenchmarkRoots(b *testing.B) {
 			ledger.TransactionsRoot(txs)
 		}
 	})
-	b.Run(fmt.Sprintf("receipts=%d", n), func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			ledger.ReceiptsRoot(receipts)
-		}
-	})
+	token := &types.Log{Topics: make([]common.Hash, 3), Data: make([]byte, 32)}
+	for _, logs := range [][]*types.Log{nil, {token}} {
+		list := receipts(logs...)
+		b.Run(fmt.Sprintf("receipts=%d/logs=%d", n, len(logs)), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ledger.ReceiptsRoot(list)
+			}
+		})
+	}
 }

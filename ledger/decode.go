@@ -201,14 +201,17 @@ func (f *fields) sigHash(kind uint8, chainID uint64) common.Hash {
 }
 
 // appendListHeader appends the RLP prefix of a list with size bytes of content.
-func appendListHeader(dst []byte, size int) []byte {
+func appendListHeader(dst []byte, size int) []byte { return appendHeader(dst, 0xc0, size) }
+
+// appendHeader appends the RLP prefix of size bytes of a kind, 0x80 for a string and 0xc0 for a list.
+func appendHeader(dst []byte, kind byte, size int) []byte {
 	if size < 56 {
-		return append(dst, 0xc0+byte(size))
+		return append(dst, kind+byte(size))
 	}
 	var full [8]byte
 	binary.BigEndian.PutUint64(full[:], uint64(size))
 	digits := bytes.TrimLeft(full[:], "\x00")
-	return append(append(dst, 0xf7+byte(len(digits))), digits...)
+	return append(append(dst, kind+55+byte(len(digits))), digits...)
 }
 
 // sender recovers who signed.

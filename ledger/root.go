@@ -33,22 +33,25 @@ func ReceiptsRoot(receipts []*types.Receipt) common.Hash {
 	return merkleRoot(leaves)
 }
 
-// appendReceipt appends MarshalBinary of r. The receipt of a transfer, status, gas, bloom and no logs, is
-// written by hand: that takes a quarter of the time.
+// appendReceipt appends MarshalBinary of r. It is written by hand for the receipts of this chain, which have
+// a status: that takes a quarter of the time.
 func appendReceipt(dst []byte, r *types.Receipt) []byte {
-	if len(r.Logs) > 0 || len(r.PostState) > 0 {
+	if len(r.PostState) > 0 {
 		encoded, err := r.MarshalBinary()
 		if err != nil {
 			panic("ledger: a receipt does not encode: " + err.Error())
 		}
 		return append(dst, encoded...)
 	}
+	logs := 0
+	for _, l := range r.Logs {
+		logs += int(rlp.ListSize(uint64(logBytes(l))))
+	}
 	const bloomBytes = 3 + types.BloomByteLength // with its RLP prefix
 	if r.Type != types.LegacyTxType {
 		dst = append(dst, r.Type)
 	}
-	size := 1 + rlp.IntSize(r.CumulativeGasUsed) + bloomBytes + 1 // 262 to 270
-	dst = append(dst, 0xf9, byte(size>>8), byte(size))
+	dst = appendListHeader(dst, 1+rlp.IntSize(r.CumulativeGasUsed)+bloomBytes+int(rlp.ListSize(uint64(logs))))
 	if r.Status == types.ReceiptStatusFailed {
 		dst = append(dst, 0x80)
 	} else {
@@ -57,7 +60,35 @@ func appendReceipt(dst []byte, r *types.Receipt) []byte {
 	dst = rlp.AppendUint64(dst, r.CumulativeGasUsed)
 	dst = append(dst, 0xb9, types.BloomByteLength>>8, types.BloomByteLength&0xff)
 	dst = append(dst, r.Bloom[:]...)
-	return append(dst, 0xc0)
+	dst = appendListHeader(dst, logs)
+	for _, l := range r.Logs {
+		dst = appendLog(dst, l)
+	}
+	return dst
+}
+
+// A topic and an address with their RLP prefixes.
+const (
+	topicBytes   = 1 + common.HashLength
+	addressBytes = 1 + common.AddressLength
+)
+
+// logBytes is the size of the content of a log's list.
+func logBytes(l *types.Log) int {
+	return addressBytes + int(rlp.ListSize(uint64(topicBytes*len(l.Topics)))+rlp.BytesSize(l.Data))
+}
+
+func appendLog(dst []byte, l *types.Log) []byte {
+	dst = appendListHeader(dst, logBytes(l))
+	dst = append(append(dst, 0x80+common.AddressLength), l.Address[:]...)
+	dst = appendListHeader(dst, topicBytes*len(l.Topics))
+	for i := range l.Topics {
+		dst = append(append(dst, 0x80+common.HashLength), l.Topics[i][:]...)
+	}
+	if len(l.Data) != 1 || l.Data[0] >= 0x80 { // a small byte is its own encoding
+		dst = appendHeader(dst, 0x80, len(l.Data))
+	}
+	return append(dst, l.Data...)
 }
 
 const (

@@ -180,7 +180,7 @@ func (c *cache) store(key moduleKey, name string, code []byte) {
 	}
 	// Not synced: a torn file does not have its hash.
 	if os.WriteFile(path+".new", entry, 0o600) != nil || os.Rename(path+".new", path) != nil {
-		os.Remove(path + ".new") //nolint:errcheck // nothing more can be done, and the next one overwrites it
+		os.Remove(path + ".new") // nothing more can be done, and the next one overwrites it
 	}
 }
 
@@ -290,7 +290,7 @@ func (d *desk) clear() {
 		return
 	}
 	for _, f := range files {
-		os.Remove(filepath.Join(d.files, f.Name())) //nolint:errcheck // found by the next compilation, which is of another name
+		os.Remove(filepath.Join(d.files, f.Name())) // found by the next compilation, which is of another name
 	}
 }
 

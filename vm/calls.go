@@ -1,10 +1,10 @@
 package vm
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/holiman/uint256"
 )
 
 // What a call returns to the contract: 0 for success.
@@ -17,7 +17,7 @@ const (
 func (r *running) callContract(s []uint64) {
 	c := Call{Kind: PlainCall, To: r.address(s[0]), Input: r.view(s[1], s[2]), Value: r.word(s[3])}
 	if r.Static && !c.Value.IsZero() {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	r.call(s, c, s[4], s[5])
 }
@@ -75,7 +75,7 @@ func (r *running) allButA64th() uint64 {
 // resume goes on after a nested frame, unless the transaction cannot.
 func (r *running) resume(a Answer) {
 	if r.w.failed != nil {
-		panic(endAborted)
+		panic(errAborted)
 	}
 	r.refund(a.GasLeft)
 	r.pause()
@@ -96,13 +96,14 @@ func (r *running) create(code, size, endowment uint64, salt *common.Hash, addres
 	c := Create{From: &r.Env, Code: r.view(code, size), Value: r.word(endowment), Salt: salt}
 	address, length := r.view(addressDest, 20), r.view(lengthDest, 4)
 	if r.Static || len(c.Code) > MaxCreation {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	price := gasCreate + gasInitWord*words(len(c.Code))
 	if salt != nil {
 		price += gasHashWord * words(len(c.Code))
 	}
 	r.payGas(price)
+	c.Code = bytes.Clone(c.Code) // it is stored
 	c.Gas = r.allButA64th()
 	r.payGas(c.Gas)
 	var created common.Address
@@ -127,8 +128,7 @@ func (r *running) create(code, size, endowment uint64, salt *common.Hash, addres
 // accountBalance (address, dest).
 func (r *running) accountBalance(s []uint64) {
 	dest := r.view(s[1], 32)
-	var balance uint256.Int
-	balance = r.account(s[0]).Balance
+	balance := r.account(s[0]).Balance
 	balance.PutUint256(dest)
 }
 

@@ -12,7 +12,7 @@ import (
 func (r *running) view(pointer, length uint64) []byte {
 	b, ok := r.memory.Read(uint32(pointer), uint32(length))
 	if !ok {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	return b
 }
@@ -45,8 +45,8 @@ func (r *running) writeResult(s []uint64) {
 
 // exitEarly (status) ends the frame as if the entry point had returned the status.
 func (r *running) exitEarly(s []uint64) {
-	r.status = uint32(s[0])
-	panic(endExit)
+	r.status = s[0]
+	panic(errExit)
 }
 
 // readReturnData (dest, offset, size) copies what there is, and returns how much that is.
@@ -68,11 +68,11 @@ func part(data []byte, offset, size uint64) []byte {
 func (r *running) emitLog(s []uint64) {
 	n := uint64(uint32(s[2]))
 	if r.Static || n > 4 {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	data := r.view(s[0], s[1])
 	if uint64(len(data)) < 32*n {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	r.payGas(gasLog + gasLog*n + gasLogByte*(uint64(len(data))-32*n))
 	topics := make([]common.Hash, n)

@@ -148,7 +148,8 @@ type Frame struct {
 	CodeHash common.Hash
 	// Metering is the version that the code was activated under; zero stands for the first.
 	Metering meter.Version
-	// Constructor runs user_constructor instead of user_entrypoint; a module without one does nothing then.
+	// Constructor runs user_constructor instead of user_entrypoint; a module without one does nothing then,
+	// and reverts if there is Input.
 	Constructor bool
 	Input       []byte
 	Gas         uint64 // in gas

@@ -1,13 +1,10 @@
 package vm
 
-import (
-	"math"
+import "github.com/tercet-chain/tercet/vm/meter"
 
-	"github.com/tercet-chain/tercet/vm/meter"
-)
-
-// maxGas is the most that a frame can count in ink. What it is given beyond comes back untouched.
-const maxGas = math.MaxInt64 / meter.InkPerGas
+// maxGas is the most that a frame counts in ink, well within an int64. What it is given beyond comes back
+// untouched.
+const maxGas = 1 << 49
 
 // Prices of the EVM in gas. Changing one is a fork.
 const (
@@ -32,8 +29,8 @@ const (
 	gasHashWord = 6 // also of CREATE2's code
 	gasCopyWord = 3
 
-	gasMul     = 5 // DIV and MOD
-	gasMulMod  = 8 // ADDMOD and MULMOD
+	gasDiv     = 5 // DIV and MOD
+	gasAddMod  = 8 // ADDMOD
 	gasExp     = 10
 	gasExpByte = 50 // EIP-160
 
@@ -42,6 +39,8 @@ const (
 
 // Prices of our own in ink.
 const (
+	// inkMulMod is twice MULMOD's price: a division of 512 bits takes 150 ns.
+	inkMulMod = 16 * meter.InkPerGas
 	// inkHost is for entering a host function, 35 to 60 ns.
 	inkHost = 6 * meter.InkPerGas
 	// inkCachedSlot is for a slot that the frame has read or written before.
@@ -105,7 +104,7 @@ func (r *running) payInk(ink uint64) {
 	}
 	left := r.left()
 	if ink > left {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.pause()
 	r.fund(left - ink)
@@ -114,7 +113,7 @@ func (r *running) payInk(ink uint64) {
 // payGas takes gas, or ends the frame.
 func (r *running) payGas(gas uint64) {
 	if gas > maxGas {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.payInk(gas * meter.InkPerGas)
 }

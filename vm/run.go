@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -19,9 +18,13 @@ const (
 	construct    = "user_constructor"
 	counterName  = "tercet_gas"
 	stackName    = "tercet_stack"
-	wazeroTraps  = "wasm error: " // how wazero's errors of instructions begin
-	maxCallDepth = 1024           // Env.Depth of the last frame (Yellow Paper, 9.4.1)
+	wazeroTrap   = "*wasmruntime.Error" // the type, which is internal, of wazero's errors of instructions
+	maxCallDepth = 1024                 // Env.Depth of the last frame (Yellow Paper, 9.4.1)
 )
+
+// noConstructor is why a module without a constructor refuses arguments.
+const noConstructor = "the contract has no constructor, which its arguments are for: " +
+	"deploy it without arguments, or export user_constructor(i32) -> i32"
 
 // running is a frame that runs or waits for a nested one.
 type running struct {
@@ -36,10 +39,11 @@ type running struct {
 	words  api.MutableGlobal
 	done   <-chan struct{} // the caller closes it when it cancels; nil when it never does
 	slots  slots
+	linear linear
 	result []byte
 	// returned is what the last nested call or creation gave back.
 	returned []byte
-	status   uint32    // exit_early's
+	status   uint64    // exit_early's
 	stack    [1]uint64 // the entry point's argument and result
 }
 
@@ -47,10 +51,10 @@ type running struct {
 type ending uint8
 
 const (
-	endExit     ending = iota // exit_early, with running.status
-	endOutOfGas               // the gas limit
-	endTrap                   // a host function that cannot go on
-	endAborted                // cancelled, or a nested frame had an error
+	errExit     ending = iota // exit_early, with running.status
+	errOutOfGas               // the gas limit
+	errTrap                   // a host function that cannot go on
+	errAborted                // cancelled, or a nested frame had an error
 )
 
 func (e ending) Error() string {
@@ -79,6 +83,9 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	if f.Constructor && !m.HasConstructor {
+		if len(f.Input) > 0 {
+			return Answer{Outcome: Revert, Output: Reason(noConstructor), GasLeft: f.Gas}, nil
+		}
 		return Answer{GasLeft: f.Gas}, nil
 	}
 	if !w.slab.fits(m.Pages) {
@@ -91,19 +98,22 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 	r, start := w.push(ctx, f, m), w.slab.used
 	defer w.pop(start)
 
+	w.slab.next = &r.linear
 	ctx = experimental.WithMemoryAllocator(ctx, w.slab)
 	instance, err := w.runtime.InstantiateModule(ctx, m.compiled, w.config)
 	if err != nil {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
-	defer instance.Close(ctx) //nolint:errcheck // it has no files, and nothing else fails
+	defer instance.Close(ctx) // it has no files, and nothing else fails
 	function, err := r.attach(instance, ink-m.InstanceInk)
 	if err != nil {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	r.stack[0] = uint64(len(f.Input))
-	outcome, err := r.outcome(ctx, function.CallWithStack(ctx, r.stack[:]))
-	if err != nil {
+	outcome := Success
+	if err := function.CallWithStack(ctx, r.stack[:]); err == nil {
+		outcome = statusOutcome(r.stack[0])
+	} else if outcome, err = r.ended(ctx, err); err != nil {
 		return Answer{}, err
 	}
 	answer := Answer{Outcome: outcome}
@@ -161,35 +171,37 @@ func (r *running) attach(instance api.Module, ink uint64) (api.Function, error) 
 	return function, nil
 }
 
-// outcome says how the frame ended, from what the call returned.
-func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
-	status := uint32(r.stack[0])
+// statusOutcome is the outcome of a frame that ends by itself.
+func statusOutcome(status uint64) Outcome {
+	if uint32(status) != 0 {
+		return Revert
+	}
+	return Success
+}
+
+// ended says how a frame ended that was broken off.
+func (r *running) ended(ctx context.Context, err error) (Outcome, error) {
 	var end ending
 	switch {
-	case err == nil:
 	case errors.As(err, &end):
-		switch end {
-		case endExit:
-			status = r.status
-		case endOutOfGas:
-			return OutOfGas, nil
-		case endTrap:
-			return Trapped, nil
-		case endAborted:
-			if r.w.failed != nil {
-				return 0, r.w.failed
-			}
-			return 0, ctx.Err()
-		}
-	case strings.HasPrefix(err.Error(), wazeroTraps):
+	case fmt.Sprintf("%T", errors.Unwrap(err)) == wazeroTrap:
 		return Trapped, nil
 	default:
 		return 0, &FaultError{r.CodeHash, err}
 	}
-	if status != 0 {
-		return Revert, nil
+	switch end {
+	case errExit:
+		return statusOutcome(r.status), nil
+	case errOutOfGas:
+		return OutOfGas, nil
+	case errTrap:
+		return Trapped, nil
+	default: // errAborted
+		if r.w.failed != nil {
+			return 0, r.w.failed
+		}
+		return 0, ctx.Err()
 	}
-	return Success, nil
 }
 
 // refill is called when a block's price has taken the counter below zero: the frame goes on with a new tranche,
@@ -197,7 +209,7 @@ func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
 func (r *running) refill(_ []uint64) {
 	left := r.left() // the counter is negative: this wraps back to what reserve has beyond its debt
 	if int64(left) < 0 {
-		panic(endOutOfGas)
+		panic(errOutOfGas)
 	}
 	r.pause()
 	r.fund(left)
@@ -223,7 +235,7 @@ func (r *running) payForMemoryGrow(s []uint64) {
 func (r *running) pause() {
 	select {
 	case <-r.done:
-		panic(endAborted)
+		panic(errAborted)
 	default:
 	}
 }

@@ -93,10 +93,10 @@ func (r *running) storageFlush(s []uint64) {
 			continue
 		}
 		if r.Static {
-			panic(endTrap)
+			panic(errTrap)
 		}
 		if r.gasLeft() <= gasStoreSentry {
-			panic(endOutOfGas)
+			panic(errOutOfGas)
 		}
 		stored := r.State.Store(r.Contract, e.key, e.value)
 		r.payGas(storeGas(stored, stored.Current != e.value))
@@ -118,7 +118,7 @@ func (r *running) transientLoad(s []uint64) {
 // transientStore (key, value) writes what ends with the transaction.
 func (r *running) transientStore(s []uint64) {
 	if r.Static {
-		panic(endTrap)
+		panic(errTrap)
 	}
 	r.payGas(gasTransient)
 	r.State.StoreTransient(r.Contract, r.hash(s[0]), r.hash(s[1]))

@@ -87,8 +87,10 @@ func (e *Engine) Worker() (*Worker, error) {
 		modules: map[moduleKey]*module{},
 		slab:    newSlab(meter.MaxPages),
 		// Anonymous, so that the same code can be open many times; no start functions: there are none, and
-		// _start is not one; and no seed: making one would be most of the work of an instance.
-		config: wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(zeros{}),
+		// _start is not one. Randomness and clocks cannot be imported; wazero makes them anyhow, and seeding the
+		// randomness would be most of the work of an instance.
+		config: wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(zeros{}).
+			WithWalltime(func() (int64, int32) { return 0, 0 }, 1).WithNanotime(func() int64 { return 0 }, 1),
 	}
 	var err error
 	if w.desk, err = e.cache.desk(); err != nil {
@@ -137,7 +139,7 @@ func (w *Worker) evict() {
 	}
 	delete(w.modules, oldest)
 	w.compiled -= len(found.Wasm)
-	found.compiled.Close(background()) //nolint:errcheck // it only forgets, and never fails
+	found.compiled.Close(background()) // it only forgets, and never fails
 }
 
 // Prepare compiles code that [Activate] accepted, and makes one instance of it. A [CompileError] refuses the
@@ -146,13 +148,16 @@ func (w *Worker) Prepare(code []byte) error {
 	key := moduleKey{crypto.Keccak256Hash(code), meter.Current}
 	m, err := w.compile(key, code)
 	if err != nil {
+		if fault := (*FaultError)(nil); errors.As(err, &fault) {
+			w.failed = err
+		}
 		return err
 	}
 	instance, err := w.runtime.InstantiateModule(background(), m.compiled, w.config)
 	if err != nil {
 		return &CompileError{err}
 	}
-	instance.Close(background()) //nolint:errcheck // it has no files, and nothing else fails
+	instance.Close(background()) // it has no files, and nothing else fails
 	return nil
 }
 

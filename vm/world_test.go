@@ -75,8 +75,11 @@ func (s *script) hook(name string, args ...uint64) *script {
 	return s.do(op, args...)
 }
 
+// bytes is the calldata, padded before the operations: the same length, and price, for all that is short.
 func (s *script) bytes() []byte {
-	return slices.Concat(binary.LittleEndian.AppendUint32(nil, uint32(4+len(s.data))), s.data, s.code)
+	const unit = 2048
+	pad := make([]byte, unit-(4+len(s.data)+len(s.code))%unit)
+	return slices.Concat(binary.LittleEndian.AppendUint32(nil, uint32(4+len(s.data)+len(pad))), s.data, pad, s.code)
 }
 
 // world is a test's world with a puppet in it.

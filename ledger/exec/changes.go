@@ -18,17 +18,16 @@ type place struct {
 	prefix uint64
 	// path is the index of the whole path.
 	path int32
-	// item is the index in touched, slots or codes; which of them, kind says.
-	item int32
-	kind itemKind
+	// item is the index in touched, slots or codes; the upper two bits say in which.
+	item uint32
 }
 
-type itemKind uint8
-
+// Kinds of items. The indexes are far below 2^30, see [journal.load].
 const (
-	accountItem itemKind = iota
+	accountItem = iota << 30
 	slotItem
 	codeItem
+	kindMask = 3 << 30
 )
 
 // changeList collects the places of what changed.
@@ -38,10 +37,8 @@ type changeList struct {
 	size   int // bytes of keys and values
 }
 
-func (l *changeList) add(kind itemKind, item int, path [32]byte, size int) {
-	l.places = append(l.places, place{
-		prefix: binary.BigEndian.Uint64(path[:]), path: int32(len(l.paths)), item: int32(item), kind: kind,
-	})
+func (l *changeList) add(kind uint32, index int, path [32]byte, size int) {
+	l.places = append(l.places, place{binary.BigEndian.Uint64(path[:]), int32(len(l.paths)), kind | uint32(index)})
 	l.paths = append(l.paths, path)
 	l.size += size
 }
@@ -88,21 +85,22 @@ func (j *journal) encode(l *changeList) []ledger.Change {
 		c, start := &changes[i], len(slab)
 		c.Path = l.paths[p.path]
 		var middle int
-		switch p.kind {
+		index := p.item &^ kindMask
+		switch p.item & kindMask {
 		case accountItem:
-			t := &j.touched[p.item]
+			t := &j.touched[index]
 			slab = ledger.AppendAccountKey(slab, t.address)
 			middle = len(slab)
 			slab = ledger.AppendAccount(slab, &t.account)
 		case slotItem:
-			s := &j.slots[p.item]
+			s := &j.slots[index]
 			slab = ledger.AppendStorageKey(slab, s.key.contract, s.key.slot)
 			middle = len(slab)
 			if s.current != (common.Hash{}) {
 				slab = append(slab, s.current[:]...)
 			}
 		case codeItem:
-			code := &j.codes[p.item]
+			code := &j.codes[index]
 			c.Key, c.Value = ledger.CodeKey(code.Hash), ledger.EncodeActivation(code.activation)
 			continue
 		}

@@ -25,11 +25,9 @@ const (
 
 // Create implements [vm.World].
 func (m *machine) Create(c vm.Create) (common.Address, vm.Answer) {
-	creator, depth := c.From.Contract, c.From.Depth+1
+	creator := c.From.Contract
 	nonce := m.account(creator).Nonce
 	switch {
-	case depth > maxDepth:
-		return common.Address{}, vm.Answer{Outcome: vm.TooDeep, GasLeft: c.Gas}
 	case m.account(creator).Balance.Lt(&c.Value):
 		return common.Address{}, vm.Answer{Outcome: vm.NoBalance, GasLeft: c.Gas}
 	case nonce+1 == 0: // EIP-2681
@@ -40,7 +38,7 @@ func (m *machine) Create(c vm.Create) (common.Address, vm.Answer) {
 	if c.Salt != nil {
 		address = crypto.CreateAddress2(creator, *c.Salt, crypto.Keccak256(c.Code))
 	}
-	env := vm.Env{Block: &m.block, Origin: m.origin, Caller: creator, Value: c.Value, Depth: depth}
+	env := vm.Env{Block: &m.block, Origin: m.origin, Caller: creator, Value: c.Value, Depth: c.From.Depth + 1}
 	return m.create(&env, address, c.Code, c.Gas)
 }
 
@@ -145,5 +143,5 @@ func activationOf(module *meter.Module, size int) ledger.Activation {
 
 // refuse is the answer to a creation that is not possible: a revert that says why.
 func refuse(cause error, gas uint64) vm.Answer {
-	return vm.Answer{Outcome: vm.Revert, Output: reason(cause.Error()), GasLeft: gas}
+	return vm.Answer{Outcome: vm.Revert, Output: vm.Reason(cause.Error()), GasLeft: gas}
 }

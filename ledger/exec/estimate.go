@@ -37,31 +37,31 @@ func (e *FailedError) Error() string {
 	}
 }
 
-// Estimate finds a gas limit, at most msg.Gas, with which a message succeeds: exactly what it uses where no
+// Estimate finds a gas limit, at most msg.Gas and the block's, with which a message succeeds: exactly what it uses where no
 // code runs, and otherwise at most 1.5 % more than the least that would do. Beside the errors of [Call] there
-// are a [FailedError] and, for what needs more than msg.Gas, one with go-ethereum's text. The texts are
+// are a [FailedError] and, for what needs more gas than that, one with go-ethereum's text. The texts are
 // go-ethereum's.
 func Estimate(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, state Reader) (uint64, error) {
-	e := &estimate{ctx: ctx, worker: w, block: block, msg: *msg, state: state}
-	highest := msg.Gas
+	e := &estimate{worker: w, block: block, msg: *msg, state: state}
+	allowance := min(msg.Gas, block.GasLimit)
+	highest := allowance
 	if to := msg.To; to != nil && state.Account(*to).CodeHash == (common.Hash{}) && nativeOf(*to) == nil {
 		highest = min(highest, msg.IntrinsicGas())
 	}
-	res, err := e.try(highest)
+	res, err := e.try(ctx, highest)
 	switch {
 	case err != nil:
 		return 0, err
 	case res == nil, res.Outcome == vm.OutOfGas:
-		return 0, fmt.Errorf("gas required exceeds allowance (%d)", msg.Gas)
+		return 0, fmt.Errorf("gas required exceeds allowance (%d)", allowance)
 	case res.Outcome != vm.Success:
 		return 0, &FailedError{Outcome: res.Outcome, Output: res.Output}
 	}
-	return e.search(res.GasUsed, highest)
+	return e.search(ctx, res.GasUsed, highest)
 }
 
 // estimate is one search.
 type estimate struct {
-	ctx    context.Context //nolint:containedctx // of the one call of Estimate that made it
 	worker *vm.Worker
 	block  vm.Block
 	msg    Message
@@ -69,9 +69,9 @@ type estimate struct {
 }
 
 // try executes the message with a gas limit; nil is less than the intrinsic gas.
-func (e *estimate) try(gas uint64) (*CallResult, error) {
+func (e *estimate) try(ctx context.Context, gas uint64) (*CallResult, error) {
 	e.msg.Gas = gas
-	res, err := Call(e.ctx, e.worker, e.block, &e.msg, e.state)
+	res, err := Call(ctx, e.worker, e.block, &e.msg, e.state)
 	if errors.Is(err, ledger.ErrIntrinsicGas) {
 		return nil, nil
 	}
@@ -79,24 +79,17 @@ func (e *estimate) try(gas uint64) (*CallResult, error) {
 }
 
 // search finds the limit between what the message used with the highest one and that.
-func (e *estimate) search(used, highest uint64) (uint64, error) {
+func (e *estimate) search(ctx context.Context, used, highest uint64) (uint64, error) {
 	fails, succeeds := used-1, highest
-	if fails+1 == succeeds {
-		return succeeds, nil
-	}
 	// Most need no more than what they use, a stipend, and the part that calls keep back (EIP-150).
-	mid := (used + callStipend) * 64 / 63
-	for first := true; fails+1 < succeeds; first = false {
-		if !first {
-			if (succeeds-fails)*1000 < succeeds*estimateTolerance {
-				break
-			}
-			mid = min(fails+(succeeds-fails)/2, 2*fails) // most limits are nearer to what is used
+	guess := (used + callStipend) * 64 / 63 // gas is at most a block's, below 2^53
+	for fails+1 < succeeds && (guess != 0 || (succeeds-fails)*1000 >= succeeds*estimateTolerance) {
+		mid := min(fails+(succeeds-fails)/2, 2*fails) // most limits are nearer to what is used
+		if guess != 0 && guess < succeeds {
+			mid = guess
 		}
-		if mid >= succeeds {
-			continue
-		}
-		res, err := e.try(mid)
+		guess = 0
+		res, err := e.try(ctx, mid)
 		switch {
 		case err != nil:
 			return 0, err

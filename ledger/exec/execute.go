@@ -85,7 +85,7 @@ func blockOf(g *ledger.Genesis, parent *types.Header, o *ledger.Ordered) vm.Bloc
 
 // block executes the transactions of one block.
 type block struct {
-	*machine
+	machine
 	gasUsed      uint64
 	transactions []*ledger.Transaction
 	receipts     []*types.Receipt
@@ -103,7 +103,7 @@ type slabReceipt struct {
 	price   big.Int
 }
 
-func newBlock(m *machine, txs int) *block {
+func newBlock(m machine, txs int) *block {
 	return &block{
 		machine: m, transactions: make([]*ledger.Transaction, 0, txs), receipts: make([]*types.Receipt, 0, txs),
 		slab: make([]slabReceipt, txs), number: new(big.Int).SetUint64(m.block.Number),

@@ -97,8 +97,9 @@ type snapshot struct {
 	accounts, slots, transient, warmAccounts, warmSlots, logs, codes int
 }
 
-func newJournal(state Reader, txs int) *journal {
-	return &journal{
+// newJournal has room for the accounts of txs transfers.
+func newJournal(state Reader, txs int) journal {
+	return journal{
 		state:   state,
 		index:   make(map[common.Address]int32, 2*txs),
 		touched: make([]touched, 0, 2*txs),

@@ -13,12 +13,9 @@ import (
 	"github.com/tercet-chain/tercet/vm/meter"
 )
 
-// maxDepth is the most frames that may be below one (Yellow Paper §9.4.2).
-const maxDepth = 1024
-
 // machine runs the frames of transactions on a journal.
 type machine struct {
-	*journal
+	journal
 	worker *vm.Worker
 	// run is the worker's Run with the caller's context.
 	run   func(*vm.Frame) (vm.Answer, error)
@@ -35,8 +32,8 @@ type machine struct {
 	failure error
 }
 
-func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) *machine {
-	return &machine{
+func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) machine {
+	return machine{
 		journal: newJournal(state, txs),
 		worker:  w,
 		run:     func(f *vm.Frame) (vm.Answer, error) { return w.Run(ctx, f) },
@@ -108,7 +105,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 // Code implements [vm.World].
 func (m *machine) Code(hash common.Hash) []byte { return m.code(hash) }
 
-// Call implements [vm.World].
+// Call implements [vm.World]. The worker bounds the depth.
 func (m *machine) Call(c vm.Call) vm.Answer {
 	env := vm.Env{
 		Block: &m.block, Origin: m.origin, Contract: c.To, Caller: c.From.Contract, Value: c.Value,
@@ -121,9 +118,6 @@ func (m *machine) Call(c vm.Call) vm.Answer {
 	case vm.DelegateCall: // the code is another's, everything else the caller's own
 		env.Contract, env.Caller, env.Value = c.From.Contract, c.From.Caller, c.From.Value
 		env.Reentrant = c.From.Reentrant
-	}
-	if env.Depth > maxDepth {
-		return vm.Answer{Outcome: vm.TooDeep, GasLeft: c.Gas}
 	}
 	return m.enter(&env, c.Kind, c.To, c.Input, c.Gas)
 }
@@ -141,9 +135,11 @@ func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, inpu
 		if kind != vm.DelegateCall {
 			env.Reentrant = m.isOpen(env.Contract)
 			m.open = append(m.open, env.Contract)
-			defer func() { m.open = m.open[:len(m.open)-1] }()
 		}
 		answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Input: input, Gas: gas})
+		if kind != vm.DelegateCall {
+			m.open = m.open[:len(m.open)-1]
+		}
 	}
 	if answer.Outcome != vm.Success {
 		m.revert(before)
@@ -157,7 +153,7 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	if m.failure != nil {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
-	f.State, f.World, f.Metering = m.journal, m, m.version(f.CodeHash)
+	f.State, f.World, f.Metering = &m.journal, m, m.version(f.CodeHash)
 	answer, err := m.run(f)
 	if err != nil {
 		m.failure = err

@@ -1,17 +1,17 @@
 package exec_test
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/binary"
 	"maps"
 	"math"
 	"math/big"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
-
-	"bytes"
-	"os"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -187,28 +187,25 @@ func (c *chain) Code(hash common.Hash) []byte                           { return
 
 var _ tercet.Reader = (*chain)(nil)
 
+// worker is the one of all tests: no two of them run at the same time.
+var worker = sync.OnceValues(func() (*vm.Worker, error) {
+	engine, err := vm.New(vm.Config{})
+	if err != nil {
+		return nil, err
+	}
+	return engine.Worker()
+})
+
 // newChain has the accounts of key 0 and 1 with a balance of 1,000,000 each.
 func newChain(tb testing.TB) *chain {
 	tb.Helper()
-	engine, err := vm.New(vm.Config{})
+	w, err := worker()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	worker, err := engine.Worker()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := worker.Close(); err != nil {
-			tb.Error(err)
-		}
-		if err := engine.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
 	g := testGenesis(tb)
 	c := &chain{
-		t: tb, genesis: g, worker: worker, parent: g.Header(common.Hash{}), accounts: make(map[common.Address]ledger.Account),
+		t: tb, genesis: g, worker: w, parent: g.Header(common.Hash{}), accounts: make(map[common.Address]ledger.Account),
 		storage: make(map[common.Address]map[common.Hash]common.Hash), values: make(map[string][]byte), codes: make(map[common.Hash][]byte),
 	}
 	for i := range 2 {
@@ -311,13 +308,20 @@ func (c *chain) message(to *common.Address, value uint64, data []byte) *tercet.M
 	return &tercet.Message{From: from, To: to, Gas: c.genesis.TxGasCap, Value: wei(value), Data: data}
 }
 
-// ask calls without a transaction and returns what a success put out.
-func (c *chain) ask(to common.Address, data []byte) *answer {
+// call executes a message on the newest block.
+func (c *chain) call(m *tercet.Message) *tercet.CallResult {
 	c.t.Helper()
-	res, err := tercet.Call(c.t.Context(), c.worker, tercet.BlockOf(c.genesis, c.parent), c.message(&to, 0, data), c)
+	res, err := tercet.Call(c.t.Context(), c.worker, tercet.BlockOf(c.genesis, c.parent), m, c)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return res
+}
+
+// ask calls without a transaction and returns what a success put out.
+func (c *chain) ask(to common.Address, data []byte) *answer {
+	c.t.Helper()
+	res := c.call(c.message(&to, 0, data))
 	if res.Outcome != vm.Success {
 		c.t.Fatalf("outcome %d, output %q", res.Outcome, res.Output)
 	}

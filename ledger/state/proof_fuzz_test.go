@@ -119,6 +119,10 @@ func FuzzState_Load(f *testing.F) {
 	f.Add([]byte{3, 'a', 0, 1, 2, 'y', 'x', 1, 9}, true)
 	f.Add(append([]byte{21, 'a'}, append(make([]byte, 20), append([]byte{40}, bytes.Repeat([]byte{1}, 40)...)...)...), true)
 	f.Add(append([]byte{21, 'a'}, append(make([]byte, 20), append([]byte{40}, make([]byte, 40)...)...)...), true)
+	slot := append([]byte{53}, ledger.StorageKey(common.Address{1}, common.Hash{2})...)
+	f.Add(slices.Concat(slot, []byte{32}, common.Hash{3}.Bytes(), []byte{53, 's'}, make([]byte, 52), []byte{32}, common.Hash{4}.Bytes(), []byte{0}), true)
+	f.Add(slices.Concat(slot, []byte{32}, make([]byte, 32), []byte{0}), true)
+	f.Add(slices.Concat(slot, []byte{31}, make([]byte, 31), []byte{0}), true)
 	f.Fuzz(func(t *testing.T, data []byte, sorted bool) {
 		var changes []ledger.Change
 		take := func() []byte {

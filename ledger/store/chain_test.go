@@ -116,12 +116,13 @@ func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
 	if height%2 == 0 {
 		o.Finalization = []byte{0xf, byte(height)}
 	}
-	b := &ledger.Block{Transactions: txs}
+	var receipts []*types.Receipt
+	var dropped []ledger.Drop
 	written := map[[32]byte]ledger.Change{}
 	var hashes []common.Hash
 	var raws [][]byte
 	for i, tx := range drops {
-		b.Drops = append(b.Drops, ledger.Drop{Index: uint32(i), Hash: tx.Hash(), Reason: ledger.DropNonceTooHigh})
+		dropped = append(dropped, ledger.Drop{Index: uint32(i), Hash: tx.Hash(), Reason: ledger.DropNonceTooHigh})
 	}
 	for _, tx := range slices.Concat(drops, txs) {
 		hashes = append(hashes, tx.Hash())
@@ -133,7 +134,7 @@ func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
 			EffectiveGasPrice: new(big.Int), Logs: c.logs(tx, height),
 		}
 		r.Bloom = types.CreateBloom(r)
-		b.Receipts = append(b.Receipts, r)
+		receipts = append(receipts, r)
 		for addr, acc := range map[common.Address]ledger.Account{
 			tx.From(): {Nonce: tx.Nonce() + 1, Balance: *uint256.NewInt(1e18)}, *tx.To(): {Balance: *uint256.NewInt(1)},
 		} {
@@ -156,8 +157,8 @@ func (c *chain) add(txs, drops []*ledger.Transaction) *ledger.Block {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	header := ledger.SealHeader(c.genesis, parent.Header, &o, txs, b.Receipts, root)
-	b = ledger.NewBlock(o, header, txs, b.Receipts, b.Drops)
+	header := ledger.SealHeader(c.genesis, parent.Header, &o, txs, receipts, root)
+	b := ledger.NewBlock(o, header, txs, receipts, dropped)
 	c.blocks, c.changes, c.codes = append(c.blocks, b), append(c.changes, changes), append(c.codes, c.deploys)
 	c.deploys = nil
 	return b

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -196,6 +197,39 @@ func TestStore_LogBlocks_overSections(t *testing.T) {
 	ask()
 	e.index(s, blocks, 100)
 	ask()
+}
+
+// TestStore_LogBlocks_whileIndexing: no block is missing at any moment of its way from committed to indexed.
+func TestStore_LogBlocks_whileIndexing(t *testing.T) {
+	t.Parallel()
+	const blocks = 200
+	e := newEmitter(t, 0)
+	for range blocks {
+		e.emit(&types.Log{Address: token(1)})
+	}
+	s := e.open(t.TempDir(), e.options())
+	defer s.Close()
+	e.commit(s, 1)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for tip := uint64(0); tip < blocks-1; {
+				tip, _ = s.Tip()
+				got, err := s.LogBlocks(store.LogQuery{Addresses: []common.Address{token(1)}}, 0, tip)
+				if err != nil || uint64(len(got)) != tip+1 || got[tip] != tip {
+					t.Errorf("logs of %d blocks are in %d of them, %v", tip+1, len(got), err)
+					return
+				}
+			}
+		})
+	}
+	for n := 2; n <= blocks; n++ {
+		e.commit(s, n)
+		if n%3 == 0 {
+			e.index(s, n-n%2, 2)
+		}
+	}
+	wg.Wait()
 }
 
 func TestStore_LogBlocks_ranges(t *testing.T) {

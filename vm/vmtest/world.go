@@ -49,6 +49,8 @@ type World struct {
 	Accounts map[common.Address]*Account
 	// Logs of the last transaction, unless it was undone.
 	Logs []Log
+	// Deepest is the largest Depth of the last transaction.
+	Deepest int
 
 	worker *vm.Worker
 	codes  map[common.Hash][]byte
@@ -98,7 +100,7 @@ func (w *World) Send(ctx context.Context, from, to common.Address, value *uint25
 // Reset begins a transaction, for tests that run frames of their own.
 func (w *World) Reset(ctx context.Context, from common.Address) {
 	w.worker.Begin()
-	w.ctx, w.err, w.Logs, w.undo = ctx, nil, nil, w.undo[:0]
+	w.ctx, w.err, w.Logs, w.Deepest, w.undo = ctx, nil, nil, 0, w.undo[:0]
 	w.originals, w.warm, w.transient = map[place]common.Hash{}, map[any]bool{}, map[place]common.Hash{}
 	clear(w.open)
 	w.touch(from)
@@ -251,6 +253,7 @@ func (w *World) Call(c vm.Call) vm.Answer {
 // run runs a frame, and undoes what it did unless it succeeds.
 func (w *World) run(f *vm.Frame, before int) vm.Answer {
 	f.State, f.World = w, w
+	w.Deepest = max(w.Deepest, f.Depth)
 	answer, err := w.worker.Run(w.ctx, f)
 	if err != nil {
 		w.err = errors.Join(w.err, err)
@@ -298,9 +301,6 @@ func (w *World) construct(c vm.Create, at common.Address, before int) vm.Answer 
 	if err != nil {
 		return refused(err, c.Gas)
 	}
-	if !activation.HasConstructor && len(args) > 0 {
-		return refused(errors.New("the contract has no constructor: deploy it without arguments"), c.Gas)
-	}
 	price := activation.Gas + depositGas*uint64(len(code))
 	if price > c.Gas {
 		return vm.Answer{Outcome: vm.OutOfGas}
@@ -324,12 +324,7 @@ func (w *World) construct(c vm.Create, at common.Address, before int) vm.Answer 
 	}, before)
 }
 
-// refused is a revert with a reason, as Solidity encodes it.
+// refused is a revert with a reason.
 func refused(err error, gas uint64) vm.Answer {
-	reason := err.Error()
-	size := uint256.NewInt(uint64(len(reason))).Bytes32()
-	output := append([]byte{0x08, 0xc3, 0x79, 0xa0}, common.LeftPadBytes([]byte{32}, 32)...)
-	output = append(append(output, size[:]...), reason...)
-	output = append(output, make([]byte, -len(reason)&31)...)
-	return vm.Answer{Outcome: vm.Revert, Output: output, GasLeft: gas}
+	return vm.Answer{Outcome: vm.Revert, Output: vm.Reason(err.Error()), GasLeft: gas}
 }
