@@ -70,8 +70,7 @@ func (p *project) run(ctx context.Context, env []string, name string, args ...st
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
 		return fmt.Errorf("%s does not compile: correct what %s says above", p.source, filepath.Base(name))
 	}
 	if err != nil {

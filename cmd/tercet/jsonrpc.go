@@ -102,8 +102,7 @@ func rpcFlag(cmd *cobra.Command, url *string) {
 
 // unreachable says what to do about a node that did not answer; what it answered stays as it is.
 func unreachable(err error) error {
-	var answered *rpcError
-	if err == nil || errors.As(err, &answered) || errors.Is(err, context.Canceled) {
+	if _, answered := errors.AsType[*rpcError](err); answered || err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)
