@@ -46,6 +46,11 @@ testnet: ## Run a network of NODES=4 validators until Ctrl-C; DIR=… elsewhere 
 dev: ## Run one validator that is final at once, with its RPC on port 8545.
 	go run ./cmd/tercet dev
 
+.PHONY: contracts
+contracts: ## Rebuild the example contracts, their digests and artifacts (Debian: clang-14 lld-14; npm).
+	cd contracts/examples && npm ci --ignore-scripts && ./build . && sha256sum */contract.wasm > contracts.sum
+	go test -count=1 -run 'TestExamples_artifacts' ./contracts -update
+
 ## Check
 
 .PHONY: test
@@ -85,7 +90,7 @@ deadcode: $(TOOLS)/deadcode-$(DEADCODE_VERSION) ## Fail on functions that neithe
 # What WASI cannot compile is ledger/store, because LevelDB has no file lock and
 # no rename there, and what imports it: testframework/simdisk, node/pipeline,
 # node/rpc, node and the packages above node.
-WASI := ./consensus/... ./ledger ./ledger/exec ./ledger/state ./p2p/... ./node/config ./node/metrics ./node/txpool ./internal/testlog
+WASI := ./consensus/... ./contracts/... ./ledger ./ledger/exec ./ledger/state ./p2p/... ./node/config ./node/metrics ./node/txpool ./internal/testlog
 
 .PHONY: portable
 portable: ## Compile the node without cgo, and what does not need LevelDB for WASI.
@@ -103,6 +108,10 @@ incidents: ## Show that each incident's tests fail when the incident is seeded.
 .PHONY: clients
 clients: ## Run the README's transactions with ethers and cast against four processes.
 	.ci/clients
+
+.PHONY: tutorial
+tutorial: ## Run the tutorial of docs/contracts.md as it stands there, in C and AssemblyScript (npm).
+	.ci/contracts
 
 .PHONY: check
 check: vet lint deadcode test ## What to run before a commit.

@@ -293,10 +293,11 @@ func (n *Node) openListeners(recovered *pipeline.Recovered, opts Options) error 
 	var err error
 	n.rpc, err = rpc.New(rpc.Config{
 		Genesis: n.genesis, Store: n.store, State: recovered.State, Pool: n.pool, Chain: n, Logger: n.log,
-		Quarantined: n.quarantined,
-		Listen:      n.cfg.RPC.Listen, Version: "tercet/" + n.build.Version, CORS: n.cfg.RPC.CORS,
+		Quarantined: n.quarantined, Contracts: n.contracts,
+		Listen: n.cfg.RPC.Listen, Version: "tercet/" + n.build.Version, CORS: n.cfg.RPC.CORS,
 		Hosts: n.cfg.RPC.Hosts, SendWait: n.cfg.RPC.SendWait,
 		MaxBodyBytes: n.cfg.RPC.MaxBodyBytes, MaxBatch: n.cfg.RPC.MaxBatch, MaxConcurrent: n.cfg.RPC.MaxConcurrent,
+		MaxCalls: n.cfg.RPC.MaxCalls, CallGas: uint64(n.cfg.RPC.CallGas), CallTimeout: n.cfg.RPC.CallTimeout,
 	})
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (r *running) writeResult(s []uint64) {
 
 // exitEarly (status) ends the frame as if the entry point had returned the status.
 func (r *running) exitEarly(s []uint64) {
-	r.status = uint32(s[0])
+	r.status = s[0]
 	panic(errExit)
 }
 

@@ -11,6 +11,7 @@ type slab struct {
 	bytes []byte
 	// used is where the frames end; dirty is the end of what was ever used, and beyond it all is zero.
 	used, dirty uint64
+	next        *linear // of the frame that is about to begin
 }
 
 func newSlab(pages uint32) *slab {
@@ -25,7 +26,8 @@ func (s *slab) fits(pages uint32) bool {
 
 // Allocate begins the memory of a frame.
 func (s *slab) Allocate(_, _ uint64) experimental.LinearMemory {
-	return &linear{slab: s, start: s.used}
+	*s.next = linear{slab: s, start: s.used}
+	return s.next
 }
 
 // linear is the memory of one frame, from start to where the next one starts.

@@ -39,10 +39,11 @@ type running struct {
 	words  api.MutableGlobal
 	done   <-chan struct{} // the caller closes it when it cancels; nil when it never does
 	slots  slots
+	linear linear
 	result []byte
 	// returned is what the last nested call or creation gave back.
 	returned []byte
-	status   uint32    // exit_early's
+	status   uint64    // exit_early's
 	stack    [1]uint64 // the entry point's argument and result
 }
 
@@ -97,6 +98,7 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 	r, start := w.push(ctx, f, m), w.slab.used
 	defer w.pop(start)
 
+	w.slab.next = &r.linear
 	ctx = experimental.WithMemoryAllocator(ctx, w.slab)
 	instance, err := w.runtime.InstantiateModule(ctx, m.compiled, w.config)
 	if err != nil {
@@ -108,8 +110,10 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	r.stack[0] = uint64(len(f.Input))
-	outcome, err := r.outcome(ctx, function.CallWithStack(ctx, r.stack[:]))
-	if err != nil {
+	outcome := Success
+	if err := function.CallWithStack(ctx, r.stack[:]); err == nil {
+		outcome = statusOutcome(r.stack[0])
+	} else if outcome, err = r.ended(ctx, err); err != nil {
 		return Answer{}, err
 	}
 	answer := Answer{Outcome: outcome}
@@ -167,35 +171,37 @@ func (r *running) attach(instance api.Module, ink uint64) (api.Function, error) 
 	return function, nil
 }
 
-// outcome says how the frame ended, from what the call returned.
-func (r *running) outcome(ctx context.Context, err error) (Outcome, error) {
-	status := uint32(r.stack[0])
+// statusOutcome is the outcome of a frame that ends by itself.
+func statusOutcome(status uint64) Outcome {
+	if uint32(status) != 0 {
+		return Revert
+	}
+	return Success
+}
+
+// ended says how a frame ended that was broken off.
+func (r *running) ended(ctx context.Context, err error) (Outcome, error) {
 	var end ending
 	switch {
-	case err == nil:
 	case errors.As(err, &end):
-		switch end {
-		case errExit:
-			status = r.status
-		case errOutOfGas:
-			return OutOfGas, nil
-		case errTrap:
-			return Trapped, nil
-		case errAborted:
-			if r.w.failed != nil {
-				return 0, r.w.failed
-			}
-			return 0, ctx.Err()
-		}
 	case fmt.Sprintf("%T", errors.Unwrap(err)) == wazeroTrap:
 		return Trapped, nil
 	default:
 		return 0, &FaultError{r.CodeHash, err}
 	}
-	if status != 0 {
-		return Revert, nil
+	switch end {
+	case errExit:
+		return statusOutcome(r.status), nil
+	case errOutOfGas:
+		return OutOfGas, nil
+	case errTrap:
+		return Trapped, nil
+	default: // errAborted
+		if r.w.failed != nil {
+			return 0, r.w.failed
+		}
+		return 0, ctx.Err()
 	}
-	return Success, nil
 }
 
 // refill is called when a block's price has taken the counter below zero: the frame goes on with a new tranche,

@@ -3,12 +3,15 @@ package vm_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tercet-chain/tercet/vm"
 	"github.com/tercet-chain/tercet/vm/vmtest"
@@ -160,5 +163,36 @@ func TestWorker_Run_reusesItsWorker(t *testing.T) {
 		}
 		w.send((&script{}).do(opUnreachable))
 		w.send((&script{}).hook("exit_early", 1))
+	}
+}
+
+func TestEngine_workersInParallel(t *testing.T) {
+	e := newEngine(t, vm.Config{CacheDir: t.TempDir()})
+	packed, err := vm.Pack(counter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	for range 4 {
+		g.Go(func() error {
+			worker, err := e.Worker()
+			if err != nil {
+				return err
+			}
+			w := vmtest.New(worker)
+			at, answer, err := w.Deploy(t.Context(), alice, packed, plenty)
+			for i := byte(1); i <= 50 && err == nil && answer.Outcome == vm.Success; i++ {
+				if answer, err = w.Send(t.Context(), alice, at, nil, nil, plenty); err == nil && answer.Output[31] != i {
+					err = fmt.Errorf("got %x at %d", answer.Output, i)
+				}
+			}
+			if err == nil && answer.Outcome != vm.Success {
+				err = fmt.Errorf("got outcome %d", answer.Outcome)
+			}
+			return errors.Join(err, worker.Close())
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }

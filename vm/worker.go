@@ -87,8 +87,10 @@ func (e *Engine) Worker() (*Worker, error) {
 		modules: map[moduleKey]*module{},
 		slab:    newSlab(meter.MaxPages),
 		// Anonymous, so that the same code can be open many times; no start functions: there are none, and
-		// _start is not one; and no seed: making one would be most of the work of an instance.
-		config: wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(zeros{}),
+		// _start is not one. Randomness and clocks cannot be imported; wazero makes them anyhow, and seeding the
+		// randomness would be most of the work of an instance.
+		config: wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(zeros{}).
+			WithWalltime(func() (int64, int32) { return 0, 0 }, 1).WithNanotime(func() int64 { return 0 }, 1),
 	}
 	var err error
 	if w.desk, err = e.cache.desk(); err != nil {

@@ -1,6 +1,11 @@
 package main
 
-import "io"
+import (
+	"io"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/core/types"
+)
 
 // ReadNetwork reads the network.json of a directory and returns its nodes' names and homes; Save writes it again.
 func ReadNetwork(dir string) (nodes [][2]string, save func() error, err error) {
@@ -23,3 +28,66 @@ func ParseNumber(raw []byte) (uint64, error) {
 	err := n.UnmarshalJSON(raw)
 	return uint64(n), err
 }
+
+// ParseSignature reads an entry of an ABI as people write it and returns how it is written back, the text that its
+// selector is a hash of, and the selector.
+func ParseSignature(text string) (written, signature string, selector [4]byte, err error) {
+	e, err := parseSignature(text)
+	if err != nil {
+		return "", "", selector, err
+	}
+	return e.String(), e.signature(), e.selector(), nil
+}
+
+// ReadABI reads an ABI in any form and returns its entries as text.
+func ReadABI(raw []byte) ([]string, error) {
+	entries, err := decodeABI(raw)
+	var texts []string
+	for _, e := range entries {
+		texts = append(texts, e.String())
+	}
+	return texts, err
+}
+
+// Encode encodes words for a function like f(uint256,string).
+func Encode(function string, words ...string) ([]byte, error) {
+	e, err := parseSignature(function)
+	if err != nil {
+		return nil, err
+	}
+	return encodeArguments(e.Inputs, words)
+}
+
+// Decode is the inverse of Encode; it also returns the values for JSON.
+func Decode(function string, data []byte) (words []string, values []any, err error) {
+	e, err := parseSignature(function)
+	if err != nil {
+		return nil, nil, err
+	}
+	decoded, err := decodeArguments(e.Inputs, data)
+	for _, a := range decoded {
+		words, values = append(words, valueText(a.Value, false)), append(values, a.Value)
+	}
+	return words, values, err
+}
+
+// RevertReason says what revert data means, with an ABI in any form.
+func RevertReason(entries string, data []byte) (string, error) {
+	known, err := parseHumanABI(entries)
+	if err != nil {
+		return "", err
+	}
+	return revertReason(known, data), nil
+}
+
+// LogText is a log as "contract send" prints it.
+func LogText(entries string, log *types.Log) (string, error) {
+	known, err := parseHumanABI(entries)
+	if err != nil {
+		return "", err
+	}
+	return decodeLog(known, log).String(), nil
+}
+
+// Amount reads an amount of wei.
+func Amount(text string) (*big.Int, error) { return amount(text) }

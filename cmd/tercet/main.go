@@ -1,8 +1,8 @@
 // Command tercet runs nodes of a permissioned blockchain, and whole test networks of them.
 //
 // Every command is a verb on one thing: a development chain (dev), a network of
-// real processes on this machine (testnet), or one node's home directory (init,
-// run, keys, config, status). Results go to standard output, in JSON with --json;
+// real processes on this machine (testnet), one node's home directory (init, run,
+// keys, config, status), or a contract. Results go to standard output, in JSON with --json;
 // progress and logs go to standard error. An error is one line that says what to
 // do next, and the exit code says which kind it is (see exitCodes).
 package main
@@ -76,6 +76,7 @@ Start here:
 	root.SetErr(os.Stderr)
 	root.AddGroup(
 		&cobra.Group{ID: "try", Title: "Try it:"},
+		&cobra.Group{ID: "build", Title: "Build on it:"},
 		&cobra.Group{ID: "operate", Title: "Run a node:"},
 		&cobra.Group{ID: "inspect", Title: "Look:"},
 		&cobra.Group{ID: "verify", Title: "Check it yourself:"},
@@ -87,6 +88,7 @@ Start here:
 		}
 	}
 	add("try", newDev(), newTestnet())
+	add("build", newContract())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
 	add("inspect", newStatus(), newVersion())
 	add("verify", newSim())

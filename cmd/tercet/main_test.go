@@ -46,7 +46,7 @@ func TestNetworks(t *testing.T) {
 }
 
 // setup gives a script $HOME in its own directory, $PORT, from which on a hundred
-// ports are free, and kills what it leaves running in $WORK/net. Scripts run in
+// ports are free, $TERCET, the program for where it is not on the PATH, $EXAMPLES, and kills what it leaves running in $WORK/net. Scripts run in
 // parallel: taken counts the hundreds that they have.
 func setup(taken *atomic.Int64) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
@@ -56,6 +56,16 @@ func setup(taken *atomic.Int64) func(*testscript.Env) error {
 			return err
 		}
 		env.Setenv("PORT", fmt.Sprint(port))
+		program, err := exec.LookPath("tercet") // testscript put it on the PATH
+		if err != nil {
+			return err
+		}
+		env.Setenv("TERCET", program)
+		examples, err := filepath.Abs("../../contracts/examples")
+		if err != nil {
+			return err
+		}
+		env.Setenv("EXAMPLES", examples)
 		binary := filepath.Join(env.WorkDir, "net", "bin", "tercet")
 		env.Defer(func() {
 			if _, err := os.Stat(binary); err == nil {

@@ -2,26 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
-)
-
-const (
-	// statusTimeout bounds one call: a node answers in milliseconds or is not well.
-	statusTimeout = 3 * time.Second
-	// maxStatusBytes bounds what is read of an answer: the evidence against a third of a thousand
-	// validators has half of it.
-	maxStatusBytes = 10 << 20
 )
 
 // number is an integer that JSON-RPC writes as 0x-hex or as a number.
@@ -32,51 +20,6 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 	text := strings.Trim(string(raw), `"`)
 	v, err := strconv.ParseUint(text, 0, 64)
 	*n = number(v)
-	return err
-}
-
-// callRPC asks a node one JSON-RPC question and decodes the result into out.
-func callRPC(ctx context.Context, url, method string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":[]}`, method)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", url, err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", url, unwrapURL(err))
-	}
-	defer func() { _ = resp.Body.Close() }() // it was only read
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxStatusBytes))
-	if err != nil {
-		return fmt.Errorf("asking %s: %w", url, err)
-	}
-	var answer struct {
-		Result json.RawMessage `json:"result"`
-		Error  *struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return fmt.Errorf("asking %s: HTTP %d is not a JSON-RPC answer: is this the RPC URL of a node?", url, resp.StatusCode)
-	}
-	if answer.Error != nil {
-		return fmt.Errorf("asking %s: %s", url, answer.Error.Message)
-	}
-	if err := json.Unmarshal(answer.Result, out); err != nil {
-		return fmt.Errorf("asking %s: reading the answer of %s: %w", url, method, err)
-	}
-	return nil
-}
-
-// unwrapURL drops the URL that net/http repeats.
-func unwrapURL(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
 	return err
 }
 
@@ -111,7 +54,7 @@ answer as the node gave it, and the proofs under accusations if there are any.`,
 			return printAccused(cmd.OutOrStdout(), proofs)
 		},
 	}
-	cmd.Flags().StringVar(&url, "rpc", "http://127.0.0.1:8545", "the node's JSON-RPC `URL`")
+	rpcFlag(cmd, &url)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

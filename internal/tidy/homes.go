@@ -38,6 +38,7 @@ var homes = []home{
 	{"github.com/ethereum/go-ethereum/rlp", []string{"..."}},
 	{"github.com/ethereum/go-ethereum/rpc", []string{"node/rpc"}},
 	{"github.com/ethereum/go-ethereum/accounts/keystore", []string{"node/config", "cmd/tercet"}},
+	{"github.com/ethereum/go-ethereum/accounts/abi", []string{"cmd/tercet", "node/rpc"}},
 }
 
 // Homes reports dependencies imported away from home. Tests may use anything.

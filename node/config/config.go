@@ -67,6 +67,9 @@ type RPC struct {
 	MaxBodyBytes  int           `mapstructure:"max_body_bytes"` // MaxBodyBytes caps one request.
 	MaxBatch      int           `mapstructure:"max_batch"`      // MaxBatch caps the calls of one batch.
 	MaxConcurrent int           `mapstructure:"max_concurrent"` // MaxConcurrent caps the requests served at once.
+	MaxCalls      int           `mapstructure:"max_calls"`      // MaxCalls caps the contract calls at work; 0: one fewer than processors.
+	CallGas       int           `mapstructure:"call_gas"`       // CallGas caps the gas of one call.
+	CallTimeout   time.Duration `mapstructure:"call_timeout"`   // CallTimeout ends a contract call or a search for logs.
 	SendWait      time.Duration `mapstructure:"send_wait"`      // SendWait of eth_sendRawTransaction for the commit; 0: answer at once.
 }
 
@@ -110,6 +113,8 @@ func Default() *Config {
 			MaxBodyBytes:  5 << 20, // 1 MB of contract code is 2.1 MB of hex
 			MaxBatch:      1000,
 			MaxConcurrent: 256,
+			CallGas:       50_000_000,
+			CallTimeout:   5 * time.Second,
 			SendWait:      500 * time.Millisecond,
 		},
 		Ops: Ops{Listen: "127.0.0.1:6060"},
@@ -194,6 +199,8 @@ func (c *Config) validateLimits() error {
 		{"rpc.max_body_bytes", c.RPC.MaxBodyBytes, 64 << 10, 128 << 20},
 		{"rpc.max_batch", c.RPC.MaxBatch, 1, 100_000},
 		{"rpc.max_concurrent", c.RPC.MaxConcurrent, 1, 65536},
+		{"rpc.max_calls", c.RPC.MaxCalls, 0, 1024},
+		{"rpc.call_gas", c.RPC.CallGas, 21_000, 1_000_000_000_000},
 		{"pool.max_transactions", c.Pool.MaxTransactions, 1, 10_000_000},
 		{"pool.max_bytes", c.Pool.MaxBytes, 1 << 20, 16 << 30},
 		{"pool.max_per_sender", c.Pool.MaxPerSender, 1, 1_000_000},
@@ -211,6 +218,7 @@ func (c *Config) validateDurations() error {
 		value, low, high time.Duration
 		zero             bool // zero means "off"
 	}{
+		{"rpc.call_timeout", c.RPC.CallTimeout, 10 * time.Millisecond, 30 * time.Second, false},
 		{"rpc.send_wait", c.RPC.SendWait, time.Millisecond, 30 * time.Second, true},
 		{"consensus.delta", c.Consensus.Delta, time.Millisecond, time.Minute, false},
 		{"consensus.min_interval", c.Consensus.MinInterval, time.Millisecond, time.Minute, true},

@@ -28,6 +28,9 @@ var docs = map[string]string{
 	"rpc.max_body_bytes": "Largest request, in bytes.",
 	"rpc.max_batch":      "Most calls in one batch.",
 	"rpc.max_concurrent": "Most requests served at a time; others wait for up to a second and are then refused with error -32005.",
+	"rpc.max_calls":      "Most contract calls (eth_call, eth_estimateGas, ...) at work at a time, and likewise most searches for logs;\nothers wait for up to a second and are then refused with error -32005. 0: one fewer than there are processors.",
+	"rpc.call_gas":       "Most gas of one contract call. An estimate is also bounded by what a transaction may have.",
+	"rpc.call_timeout":   "How long one contract call or search for logs may take.",
 	"rpc.send_wait":      "How long a single eth_sendRawTransaction may wait for its transaction to be final, so that clients find\nthe receipt at their first look. 0s: answer at once.",
 
 	"ops":        "Operations: /livez, /readyz, /metrics, /debug/pprof, /loglevel. No authentication: keep it on a private address.",

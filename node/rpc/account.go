@@ -1,6 +1,9 @@
 package rpc
 
 import (
+	"encoding/hex"
+	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	gethrpc "github.com/ethereum/go-ethereum/rpc"
@@ -41,38 +44,57 @@ func (e *ethAPI) GetTransactionCount(address common.Address, ref *gethrpc.BlockN
 	return (*hexutil.Uint64)(&a.Nonce), nil
 }
 
-// GetCode is empty: there are no contracts yet.
+// GetCode returns the code of a contract as it was deployed.
 func (e *ethAPI) GetCode(address common.Address, ref *gethrpc.BlockNumberOrHash) (hexutil.Bytes, error) {
-	if _, err := e.s.accountAt(address, ref); err != nil {
+	a, err := e.s.accountAt(address, ref)
+	if err != nil {
 		return nil, err
 	}
-	return hexutil.Bytes{}, nil
+	if a.CodeHash == (common.Hash{}) {
+		return hexutil.Bytes{}, nil
+	}
+	code, err := e.s.cfg.Store.Code(a.CodeHash)
+	if err != nil {
+		return nil, e.s.broken(fmt.Errorf("reading the code of %s: %w", address, err))
+	}
+	return code, nil
 }
 
-// GetStorageAt is zero: there are no contracts yet.
+// GetStorageAt returns the 32 bytes of a contract's slot.
 func (e *ethAPI) GetStorageAt(address common.Address, slot string, ref *gethrpc.BlockNumberOrHash) (hexutil.Bytes, error) {
-	if err := checkSlot(slot); err != nil {
+	key, err := parseSlot(slot)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := e.s.accountAt(address, ref); err != nil {
+	height, err := e.s.stateHeight(ref)
+	if err != nil {
 		return nil, err
 	}
-	return make(hexutil.Bytes, common.HashLength), nil
+	if err := e.s.cfg.Quarantined(); err != nil {
+		return nil, err
+	}
+	value, err := e.s.cfg.State.StorageAt(height, address, key)
+	if err != nil {
+		return nil, e.s.unreadable(height, err)
+	}
+	return value[:], nil
 }
 
-// checkSlot accepts up to 32 bytes of hex, with or without leading zeros.
-func checkSlot(slot string) error {
+// parseSlot accepts up to 32 bytes of hex, with or without leading zeros and the prefix.
+func parseSlot(slot string) (common.Hash, error) {
 	digits := slot
 	if len(digits) >= 2 && digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X') {
 		digits = digits[2:]
 	}
 	if len(digits) > 2*common.HashLength {
-		return invalidParams("storage key too long (want at most 32 bytes)")
+		return common.Hash{}, invalidParams("storage key too long (want at most 32 bytes)")
 	}
-	for _, c := range []byte(digits) {
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
-			return invalidParams("invalid hex in storage key")
-		}
+	if len(digits)%2 == 1 {
+		digits = "0" + digits
 	}
-	return nil
+	b, err := hex.DecodeString(digits)
+	if err != nil {
+		return common.Hash{}, invalidParams("invalid hex in storage key")
+	}
+	return common.BytesToHash(b), nil
 }

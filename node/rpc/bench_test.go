@@ -57,3 +57,23 @@ func BenchmarkServer_eth_getTransactionReceipt(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkServer_eth_call measures the call of a contract from the socket on, with client and server in one
+// process: alone, and without the HTTP requests around it.
+func BenchmarkServer_eth_call(b *testing.B) {
+	for _, batch := range []int{1, 100} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			c := newChain(b, nil)
+			body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":%q,"data":"%#x"},"latest"]}`, c.deploy(7), probing('g', word(0)))
+			if batch > 1 {
+				body = "[" + strings.Repeat(body+",", batch-1) + body + "]"
+			}
+			for b.Loop() {
+				if _, answer := c.post("/", body); strings.Contains(string(answer), "error") {
+					b.Fatalf("%s", answer)
+				}
+			}
+			b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}

@@ -1,7 +1,9 @@
 package rpc
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -83,12 +85,22 @@ func (e *ethAPI) pendingBlock(full bool) *blockJSON {
 }
 
 // GetBlockReceipts returns the receipts of a block, null when there is none.
-func (e *ethAPI) GetBlockReceipts(ref gethrpc.BlockNumberOrHash) ([]*receiptJSON, error) {
+func (e *ethAPI) GetBlockReceipts(ctx context.Context, ref gethrpc.BlockNumberOrHash) ([]*receiptJSON, error) {
 	if n, ok := ref.Number(); ok && n == gethrpc.PendingBlockNumber {
 		return nil, errors.New("pending receipts is not available")
 	}
 	v, err := e.s.block(ref)
 	if err != nil || v == nil {
+		return nil, err
+	}
+	logs := 0
+	for _, r := range v.block.Receipts {
+		logs += len(r.Logs)
+	}
+	if logs > maxBlockLogs {
+		return nil, &codedError{codeLimit, fmt.Sprintf("block %d has %d logs: ask for the receipts of its transactions one by one", v.height, logs)}
+	}
+	if err := requestOf(ctx).answers(ctx, 2*logsBytes(v.block.Receipts)); err != nil {
 		return nil, err
 	}
 	out := make([]*receiptJSON, len(v.block.Transactions))

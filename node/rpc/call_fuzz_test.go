@@ -13,10 +13,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/node/rpc"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 // complaints counts the records at ERROR: a request that makes the node complain about itself has found a bug.
@@ -37,8 +40,9 @@ func (refusing) Submit(context.Context, *ledger.Transaction) error { return erro
 // target is a server over a chain of three blocks, to be asked without a network.
 type target struct {
 	*chain
-	handler http.Handler
-	errors  atomic.Int64
+	contract common.Address // a probe
+	handler  http.Handler
+	errors   atomic.Int64
 }
 
 func newTarget(f *testing.F) *target {
@@ -50,7 +54,7 @@ func newTarget(f *testing.F) *target {
 	x.execute(decoded(f, pay(f, alice, 0, types.LegacyTxType)))
 	x.execute(decoded(f, pay(f, alice, 1, types.AccessListTxType)), decoded(f, pay(f, bob, 0, types.DynamicFeeTxType)))
 	x.certify()
-	x.execute()
+	x.contract = x.deploy(7)
 	x.handler = x.server.Handler()
 	return x
 }
@@ -91,7 +95,9 @@ func FuzzServer_method(f *testing.F) {
 		"eth_getTransactionByBlockNumberAndIndex": {`["0x1","0x0"]`, `["0x1","0xffffffffffffffff"]`},
 		"eth_getBalance":                          {`["0xdeadbeef00000000000000000000000000000001","latest"]`, `["0xdeadbeef00000000000000000000000000000001",{"blockHash":"` + head + `"}]`},
 		"eth_call":                                {`[{"from":"0xdeadbeef00000000000000000000000000000001","to":"0xdeadbeef00000000000000000000000000000001","value":"0x0","data":"0x01"},"safe",{"0xdeadbeef00000000000000000000000000000001":{"balance":"0xff"}}]`},
-		"eth_estimateGas":                         {`[{"to":"0xdeadbeef00000000000000000000000000000001","accessList":[{"address":"0xdeadbeef00000000000000000000000000000001","storageKeys":[]}]}]`},
+		"eth_getCode":                             {`["` + x.contract.Hex() + `","latest"]`},
+		"eth_getStorageAt":                        {`["` + x.contract.Hex() + `","0x0","latest"]`},
+		"eth_estimateGas":                         {`[{"data":"` + hexutil.Encode(creation(f, 1)) + `"}]`, `[{"to":"` + x.contract.Hex() + `","data":"0x74"},"latest",{"` + x.contract.Hex() + `":{"code":"` + hexutil.Encode(probe) + `","stateDiff":{"` + head + `":"` + head + `"}}}]`, `[{"to":"0xdeadbeef00000000000000000000000000000001","accessList":[{"address":"0xdeadbeef00000000000000000000000000000001","storageKeys":[]}]}]`},
 		"eth_createAccessList":                    {`[{"to":"0xdeadbeef00000000000000000000000000000001","gas":"0x5208"},"earliest"]`},
 		"eth_fillTransaction":                     {`[{"from":"0xdeadbeef00000000000000000000000000000001","to":"0xdeadbeef00000000000000000000000000000001","maxFeePerGas":"0x1","nonce":"0xffffffffffffffff"}]`},
 		"eth_feeHistory":                          {`["0x5","latest",[0,50,100]]`, `[1024,"0x7fffffffffffffff",null]`},
@@ -133,6 +139,32 @@ func FuzzServer_method(f *testing.F) {
 		}
 		if again := x.ask(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, name, params)); !strings.Contains(name, "ilter") && string(again) != string(out) {
 			t.Fatalf("%s(%s) is answered with %s and then with %s", name, params, out, again)
+		}
+	})
+}
+
+// FuzzServer_call: any calldata for a contract, with any override of its account.
+func FuzzServer_call(f *testing.F) {
+	x := newTarget(f)
+	code, err := vm.Pack(probe)
+	must(f, err)
+	for _, override := range []string{
+		`null`, `{}`, `{"balance":"0x1","nonce":"0xffffffffffffffff"}`, `{"code":"0x"}`, `{"code":"` + hexutil.Encode(probe) + `"}`, `{"code":"` + hexutil.Encode(code) + `"}`,
+		`{"code":"0xeff00000"}`, `{"code":"0x6080"}`, `{"state":{}}`, `{"state":{"` + topic(0).Hex() + `":"` + topic(9).Hex() + `"},"stateDiff":null}`,
+		`{"stateDiff":{"` + topic(0).Hex() + `":"` + topic(0).Hex() + `"}}`, `{"state":{},"stateDiff":{}}`, `{"balance":"-0x1"}`,
+		`{"movePrecompileToAddress":"0xdeadbeef00000000000000000000000000000001"}`,
+	} {
+		for _, data := range [][]byte{probing('g', word(0)), probing('c', x.contract[:], probing('w')), probing('r', reasonOf("no")), probing('v', []byte{4}, word(1)), {'t'}, nil} {
+			f.Add(data, override, uint32(100_000))
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, override string, gas uint32) {
+		if !json.Valid([]byte(override)) {
+			return
+		}
+		for _, method := range []string{"eth_call", "eth_estimateGas", "eth_createAccessList"} {
+			x.ask(t, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":[{"to":%q,"data":%q,"gas":"%#x"},"latest",{%q:%s}]}`,
+				method, x.contract, hexutil.Encode(data), gas%1_000_000, x.contract, override))
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/tercet-chain/tercet/node/txpool"
 )
@@ -14,7 +15,8 @@ const (
 	codeInvalidParams = -32602
 	codeInternal      = -32603
 	codeLimit         = -32005 // EIP-1474: limit exceeded
-	codeSyncTimeout   = 4      // EIP-7966
+	codeReverted      = 3
+	codeSyncTimeout   = 4 // EIP-7966
 )
 
 // codedError is an error with its JSON-RPC code.
@@ -33,6 +35,37 @@ func invalidParams(format string, args ...any) error {
 // busy is the answer to who exceeds a bound that others share: nothing is wrong with the request.
 func busy(format string, args ...any) error {
 	return &codedError{codeLimit, "server is busy: " + fmt.Sprintf(format, args...)}
+}
+
+// revertError is a call that a contract refused, with what it said.
+type revertError struct {
+	message string
+	data    hexutil.Bytes
+}
+
+func (e *revertError) Error() string  { return e.message }
+func (e *revertError) ErrorCode() int { return codeReverted }
+
+// ErrorData is the revert data in hex; clients decode custom errors from it.
+func (e *revertError) ErrorData() any { return e.data }
+
+// rangeError asks for a shorter range of blocks, in the words that clients of public nodes know.
+type rangeError struct {
+	message  string
+	from, to uint64
+}
+
+func (e *rangeError) Error() string  { return e.message }
+func (e *rangeError) ErrorCode() int { return codeLimit }
+
+// ErrorData is the range to ask for.
+func (e *rangeError) ErrorData() any {
+	return map[string]hexutil.Uint64{"from": hexutil.Uint64(e.from), "to": hexutil.Uint64(e.to)}
+}
+
+// shorter is the answer to a query of logs that a part of its range would not get.
+func shorter(from, to uint64, format string, args ...any) error {
+	return &rangeError{fmt.Sprintf("%s. Try with this block range [%#x, %#x].", fmt.Sprintf(format, args...), from, to), from, to}
 }
 
 // broken logs a failure of the node itself, which clients learn about without details.

@@ -20,3 +20,15 @@ func Methods() []string {
 	slices.Sort(names)
 	return names
 }
+
+// HoldLargeAnswers takes all places for large answers, as readers do who take their time.
+func (s *Server) HoldLargeAnswers() (release func()) {
+	for range cap(s.large.slots) {
+		s.large.slots <- struct{}{}
+	}
+	return func() {
+		for range cap(s.large.slots) {
+			<-s.large.slots
+		}
+	}
+}

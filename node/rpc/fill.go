@@ -1,6 +1,8 @@
 package rpc
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -17,16 +19,19 @@ type filledJSON struct {
 
 // FillTransaction completes a call object to a transaction that only lacks its signature: nonce, gas
 // limit, zero fees and chain id, in one answer instead of five.
-func (e *ethAPI) FillTransaction(args callArgs) (*filledJSON, error) {
+func (e *ethAPI) FillTransaction(ctx context.Context, args callArgs) (*filledJSON, error) {
 	s := e.s
+	if args.To == nil && len(args.input()) == 0 {
+		return nil, errors.New("contract creation without any data provided")
+	}
 	if args.Gas == nil {
 		pending := gethrpc.BlockNumberOrHashWithNumber(gethrpc.PendingBlockNumber)
-		gas, err := e.EstimateGas(args, &pending, nil)
+		gas, err := e.EstimateGas(ctx, args, &pending, nil)
 		if err != nil {
 			return nil, err
 		}
 		args.Gas = &gas
-	} else if _, err := s.message(&args, nil, nil); err != nil {
+	} else if _, err := s.message(&args); err != nil {
 		return nil, err
 	}
 	if args.Nonce == nil {

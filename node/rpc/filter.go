@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -79,6 +80,15 @@ func (f *filters) take(id string, next uint64) (filter, error) {
 	return was, nil
 }
 
+// putBack moves a filter's place back to next: what follows was taken and not answered.
+func (f *filters) putBack(id string, next uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if have := f.byID[id]; have != nil {
+		have.next = min(have.next, next)
+	}
+}
+
 // NewBlockFilter installs a filter of block hashes.
 func (e *ethAPI) NewBlockFilter() (string, error) {
 	return e.s.filters.install(blockFilter, logQuery{}, uint64(e.BlockNumber())+1)
@@ -108,22 +118,23 @@ func (e *ethAPI) UninstallFilter(id string) bool {
 	return found
 }
 
-// GetFilterChanges returns what is new since the last call: block hashes, or logs, of which there are
-// none before there are contracts.
-func (e *ethAPI) GetFilterChanges(id string) (any, error) {
+// GetFilterChanges returns what is new since the last call: block hashes, or logs.
+func (e *ethAPI) GetFilterChanges(ctx context.Context, id string) (any, error) {
 	next := uint64(e.BlockNumber()) + 1
 	f, err := e.s.filters.take(id, next)
 	if err != nil {
 		return nil, err
 	}
-	if f.kind == logFilter {
-		return []*types.Log{}, nil
-	}
+	next = min(next, f.next+maxFilterBlocks)
 	hashes := []common.Hash{}
-	if f.kind == pendingFilter {
+	switch f.kind {
+	case pendingFilter:
 		return hashes, nil
+	case logFilter:
+		return e.s.filteredLogs(ctx, id, &f, next)
+	case blockFilter:
 	}
-	for height := f.next; height < min(next, f.next+maxFilterBlocks); height++ {
+	for height := f.next; height < next; height++ {
 		header, err := e.s.header(height)
 		if err != nil {
 			return nil, err
@@ -133,8 +144,32 @@ func (e *ethAPI) GetFilterChanges(id string) (any, error) {
 	return hashes, nil
 }
 
+// filteredLogs returns the logs of the blocks from a filter's place to next. Those for which there is no
+// room come with the next call.
+func (s *Server) filteredLogs(ctx context.Context, id string, f *filter, next uint64) ([]*types.Log, error) {
+	from, end := f.next, next
+	if n := f.query.FromBlock; n != nil && *n >= 0 {
+		from = max(from, uint64(*n))
+	}
+	if n := f.query.ToBlock; n != nil && *n >= 0 {
+		end = min(end, uint64(*n)+1)
+	}
+	if from >= end {
+		return []*types.Log{}, nil
+	}
+	logs, reached, err := s.searchLogs(ctx, &f.query, from, end-1)
+	if err != nil {
+		s.filters.putBack(id, f.next)
+		return nil, err
+	}
+	if reached < end-1 {
+		s.filters.putBack(id, reached+1)
+	}
+	return logs, nil
+}
+
 // GetFilterLogs returns all logs of a filter.
-func (e *ethAPI) GetFilterLogs(id string) ([]*types.Log, error) {
+func (e *ethAPI) GetFilterLogs(ctx context.Context, id string) ([]*types.Log, error) {
 	f, err := e.s.filters.take(id, 0)
 	if err != nil {
 		return nil, err
@@ -142,7 +177,7 @@ func (e *ethAPI) GetFilterLogs(id string) ([]*types.Log, error) {
 	if f.kind != logFilter {
 		return nil, errFilterNotFound
 	}
-	return e.GetLogs(f.query)
+	return e.GetLogs(ctx, f.query)
 }
 
 // hexBytes are bytes in JSON that may be longer or shorter than a type wants: the query says so itself.

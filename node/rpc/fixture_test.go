@@ -6,8 +6,10 @@ import (
 	"crypto/ecdsa"
 	"encoding/json"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +28,7 @@ import (
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/rpc"
 	"github.com/tercet-chain/tercet/node/txpool"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 const (
@@ -58,6 +61,8 @@ type chain struct {
 	store   *store.Store
 	state   *state.State
 	pool    *txpool.Pool
+	engine  *vm.Engine
+	worker  *vm.Worker // for blocks
 	server  *rpc.Server
 	url     string
 	http    *http.Client
@@ -68,7 +73,9 @@ type chain struct {
 	certified atomic.Uint64
 	syncing   bool
 	evidence  []rpc.Evidence
-	hold      chan struct{} // when set, Submit waits until it is closed
+	lag       lag
+	amend     func(*exec.Result) // when set, changes what executing the next blocks gave
+	hold      chan struct{}      // when set, Submit waits until it is closed
 }
 
 // newChain runs a server over a fresh chain in a temporary directory.
@@ -89,8 +96,14 @@ func newChain(t testing.TB, change func(*chain, *rpc.Config)) *chain {
 	t.Cleanup(func() { must(t, c.store.Close()) })
 	c.pool, err = txpool.New(txpool.Config{Genesis: c.genesis, State: c.state})
 	must(t, err)
+	c.engine, err = vm.New(vm.Config{})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.engine.Close()) })
+	c.worker, err = c.engine.Worker()
+	must(t, err)
+	t.Cleanup(func() { must(t, c.worker.Close()) })
 	cfg := rpc.Config{
-		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Logger: log,
+		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Logger: log, Contracts: c.engine,
 		Listen: "127.0.0.1:0", Version: "tercet/test",
 	}
 	if change != nil {
@@ -140,10 +153,19 @@ func (c *chain) produce() *ledger.Block {
 	return c.execute(c.pool.Select(1<<20, c.genesis.BlockGasLimit, nil)...)
 }
 
-// withoutCode is the state of a chain that has no contracts, and needs no worker to run them.
-type withoutCode struct{ *state.State }
+// blockReader is the state that a block is executed on.
+type blockReader struct {
+	*state.State
+	store *store.Store
+}
 
-func (withoutCode) Code(common.Hash) []byte { return nil }
+func (r blockReader) Code(hash common.Hash) []byte {
+	code, err := r.store.Code(hash)
+	if err != nil {
+		panic(err)
+	}
+	return code
+}
 
 // execute makes the next block, 60 ms after its parent, and announces it.
 func (c *chain) execute(txs ...*ledger.Transaction) *ledger.Block {
@@ -162,18 +184,55 @@ func (c *chain) execute(txs ...*ledger.Transaction) *ledger.Block {
 		Proposer: addr(validator), Payload: ledger.EncodePayload(payload), Data: ledger.EncodeData(raws),
 		Header: []byte{byte(height)}, Finalization: []byte{0xf1, byte(height)},
 	}
-	result, err := exec.Execute(context.Background(), nil, c.genesis, c.parent, &o, txs, withoutCode{c.state})
+	result, err := exec.Execute(c.t.Context(), c.worker, c.genesis, c.parent, &o, txs, blockReader{c.state, c.store})
 	must(c.t, err)
+	if c.amend != nil {
+		c.amend(result)
+	}
 	root, err := c.state.Apply(height, result.Changes)
 	must(c.t, err)
 	header := ledger.SealHeader(c.genesis, c.parent, &o, result.Transactions, result.Receipts, root)
 	block := ledger.NewBlock(o, header, result.Transactions, result.Receipts, result.Drops)
+	c.store.HoldCodes(result.Codes)
 	must(c.t, c.store.CommitBlocks([]*ledger.Block{block}))
+	c.flush(block, result)
 	c.parent = header
 	c.server.Executed(block)
 	c.head.Store(header)
 	c.pool.Advance(block, time.Now())
 	return block
+}
+
+// flushEvery is how many blocks the state and the index may lag behind.
+const flushEvery = 16
+
+// lag is what is in the blocks and not in state.ldb and index.ldb.
+type lag struct {
+	blocks  []*ledger.Block
+	changes map[[32]byte]ledger.Change
+	codes   []ledger.Code
+}
+
+// flush writes state and index now and then, as a node does.
+func (c *chain) flush(block *ledger.Block, result *exec.Result) {
+	c.t.Helper()
+	if c.lag.changes == nil {
+		c.lag.changes = make(map[[32]byte]ledger.Change)
+	}
+	c.lag.blocks, c.lag.codes = append(c.lag.blocks, block), append(c.lag.codes, result.Codes...)
+	for _, change := range result.Changes {
+		c.lag.changes[change.Path] = change
+	}
+	if len(c.lag.blocks) < flushEvery {
+		return
+	}
+	changes := slices.SortedFunc(maps.Values(c.lag.changes), func(a, b ledger.Change) int { return bytes.Compare(a.Path[:], b.Path[:]) })
+	must(c.t, c.store.FlushState(store.Marker{
+		FirstHeight: c.lag.blocks[0].Header.Number.Uint64(), LastHeight: block.Header.Number.Uint64(),
+		HeaderHash: block.Header.Hash(), StateRoot: block.Header.Root,
+	}, changes, c.lag.codes))
+	must(c.t, c.store.IndexBlocks(c.lag.blocks))
+	c.lag = lag{}
 }
 
 // certify stores an execution certificate for the newest block.

@@ -16,6 +16,10 @@ const (
 	smallBody = 64 << 10
 	// maxLargeBodies may be in memory at once.
 	maxLargeBodies = 16
+	// smallAnswer is an answer that is given without asking, maxLargeAnswers the others that may be in memory
+	// at once, each 60 MB at the worst. A client may take its time to read.
+	smallAnswer     = 1 << 20
+	maxLargeAnswers = 8
 	// queueFactor times MaxConcurrent requests may wait for up to queueTimeout.
 	queueFactor  = 16
 	queueTimeout = time.Second
@@ -28,8 +32,9 @@ type gate struct {
 	most    int64
 }
 
-func newGate(n int) *gate {
-	return &gate{slots: make(chan struct{}, n), most: int64(n) * queueFactor}
+// newGate admits n at a time, while at most waiting others may wait.
+func newGate(n, waiting int) *gate {
+	return &gate{slots: make(chan struct{}, n), most: int64(waiting)}
 }
 
 // enter returns a slot, or nil when there is none in time.
@@ -63,6 +68,30 @@ type slot struct {
 
 func (s *slot) release() {
 	s.once.Do(func() { <-s.gate.slots })
+}
+
+// largeAnswer is the right of a request to an answer of more than [smallAnswer] until it is written. It
+// belongs to the goroutine that makes the answer.
+type largeAnswer struct {
+	gate *gate
+	held *slot // nil until it is needed
+}
+
+// answers reports whether there is room for an answer of about so many bytes.
+func (r request) answers(ctx context.Context, bytes int) error {
+	if bytes <= smallAnswer || r.large == nil || r.large.held != nil {
+		return nil
+	}
+	if r.large.held = r.large.gate.enter(ctx); r.large.held == nil {
+		return busy("%d answers of more than %d bytes are on their way", maxLargeAnswers, smallAnswer)
+	}
+	return nil
+}
+
+func (l *largeAnswer) release() {
+	if l.held != nil {
+		l.held.release()
+	}
 }
 
 // limitListener stops accepting while too many connections are open.

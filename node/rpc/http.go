@@ -17,6 +17,7 @@ type request struct {
 	slot   *slot
 	single bool // not a batch
 	nowait bool // ?sendwait=0
+	large  *largeAnswer
 }
 
 type requestKey struct{}
@@ -63,7 +64,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer slot.release()
-	about := request{slot: slot, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
+	large := &largeAnswer{gate: s.large}
+	defer large.release()
+	about := request{slot: slot, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))

@@ -2,9 +2,9 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -86,7 +86,26 @@ func (q *logQuery) check() error {
 	return nil
 }
 
-// blocks resolves the blocks that a query covers, within the rules for ranges.
+// GetLogs returns the logs of a block or of a range of blocks that match, oldest first.
+func (e *ethAPI) GetLogs(ctx context.Context, q logQuery) ([]*types.Log, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	from, to, err := e.s.logRange(&q)
+	if err != nil {
+		return nil, err
+	}
+	logs, reached, err := e.s.searchLogs(ctx, &q, from, to)
+	if err != nil {
+		return nil, err
+	}
+	if reached < to {
+		return nil, shorter(from, reached, "query returned more than %d results or takes too long", maxLogs)
+	}
+	return logs, nil
+}
+
+// logRange resolves the blocks that a query covers, within the rules for ranges.
 func (s *Server) logRange(q *logQuery) (from, to uint64, err error) {
 	if q.BlockHash != nil {
 		height, found, err := s.heightOf(*q.BlockHash)
@@ -110,19 +129,7 @@ func (s *Server) logRange(q *logQuery) (from, to uint64, err error) {
 		return 0, 0, invalidParams("block range extends beyond current head block")
 	}
 	if to-from >= s.cfg.MaxLogRange {
-		return 0, 0, &codedError{codeLimit, fmt.Sprintf("query exceeds the limit of %d blocks: ask for [%d, %d] and go on from there",
-			s.cfg.MaxLogRange, from, from+s.cfg.MaxLogRange-1)}
+		return 0, 0, shorter(from, from+s.cfg.MaxLogRange-1, "query exceeds the limit of %d blocks", s.cfg.MaxLogRange)
 	}
 	return from, to, nil
-}
-
-// GetLogs is empty within the rules for queries: nothing emits logs before there are contracts.
-func (e *ethAPI) GetLogs(q logQuery) ([]*types.Log, error) {
-	if err := q.check(); err != nil {
-		return nil, err
-	}
-	if _, _, err := e.s.logRange(&q); err != nil {
-		return nil, err
-	}
-	return []*types.Log{}, nil
 }

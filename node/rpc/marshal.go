@@ -174,12 +174,13 @@ func marshalReceipt(at place) *receiptJSON {
 	tx, r := at.block.Transactions[at.index], at.block.Receipts[at.index]
 	out := &receiptJSON{
 		BlockHash: at.hash, BlockNumber: hexutil.Uint64(at.height), CumulativeGasUsed: hexutil.Uint64(r.CumulativeGasUsed),
-		EffectiveGasPrice: zero(), From: tx.From(), GasUsed: hexutil.Uint64(r.GasUsed), Logs: r.Logs, LogsBloom: r.Bloom,
+		EffectiveGasPrice: zero(), From: tx.From(), GasUsed: hexutil.Uint64(r.GasUsed), LogsBloom: r.Bloom,
+		Logs:   make([]*types.Log, len(r.Logs)),
 		Status: hexutil.Uint64(r.Status), To: tx.To(), TransactionHash: tx.Hash(),
 		TransactionIndex: hexutil.Uint64(at.index), Type: hexutil.Uint64(tx.Type()),
 	}
-	if out.Logs == nil {
-		out.Logs = []*types.Log{}
+	for i, l := range r.Logs {
+		out.Logs[i] = shown(l)
 	}
 	if r.ContractAddress != (common.Address{}) {
 		out.ContractAddress = &r.ContractAddress

@@ -34,6 +34,7 @@ import (
 	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/txpool"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 // Chain is what the server asks of the running node. Implementations: node.Node, and the fixture of this
@@ -64,7 +65,9 @@ type Config struct {
 	State   *state.State
 	Pool    *txpool.Pool
 	Chain   Chain
-	Logger  *slog.Logger
+	// Contracts runs eth_call and the like, on workers that the server makes and closes.
+	Contracts *vm.Engine
+	Logger    *slog.Logger
 	// Quarantined, when set, says why this node's state must not be trusted, or nil: no state is
 	// answered then.
 	Quarantined func() error
@@ -92,6 +95,13 @@ type Config struct {
 	MaxWaiters int
 	// MaxLogRange caps the blocks of one eth_getLogs; default 10,000.
 	MaxLogRange uint64
+	// MaxCalls caps the contract calls at work, and likewise the searches for logs; default one fewer than
+	// there are processors, at least 1, so that consensus always finds one. Others wait for up to a second.
+	MaxCalls int
+	// CallGas caps the gas of a call; default 50 million.
+	CallGas uint64
+	// CallTimeout ends a contract call or a search for logs; default 5 s.
+	CallTimeout time.Duration
 	// SendWait is how long a single eth_sendRawTransaction may wait for the commit; 0 turns it off.
 	SendWait time.Duration
 }
@@ -103,6 +113,8 @@ const (
 	defaultMaxConcurrent    = 256
 	defaultMaxWaiters       = 4096
 	defaultMaxLogRange      = 10_000
+	defaultCallGas          = 50_000_000
+	defaultCallTimeout      = 5 * time.Second
 
 	// readTimeout is for a client to send its request, writeTimeout for it and the answer together;
 	// syncMax, the longest wait of eth_sendRawTransactionSync, is below it.
@@ -119,8 +131,8 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Genesis == nil || c.Store == nil || c.State == nil || c.Pool == nil || c.Chain == nil {
-		return c, errors.New("rpc: a server needs a genesis, a store, a state, a pool and a chain")
+	if c.Genesis == nil || c.Store == nil || c.State == nil || c.Pool == nil || c.Chain == nil || c.Contracts == nil {
+		return c, errors.New("rpc: a server needs a genesis, a store, a state, a pool, a chain and an engine for contracts")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -140,6 +152,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.MaxResponseBytes, defaultMaxResponseBytes},
 		{&c.MaxConcurrent, defaultMaxConcurrent},
 		{&c.MaxWaiters, defaultMaxWaiters},
+		{&c.MaxCalls, max(1, runtime.GOMAXPROCS(0)-1)},
 	} {
 		if *l.value <= 0 {
 			*l.value = l.deflt
@@ -147,6 +160,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxLogRange == 0 {
 		c.MaxLogRange = defaultMaxLogRange
+	}
+	c.MaxLogRange = min(c.MaxLogRange, store.MaxLogRange)
+	if c.CallGas == 0 {
+		c.CallGas = defaultCallGas
+	}
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = defaultCallTimeout
 	}
 	return c, nil
 }
@@ -165,6 +185,9 @@ type Server struct {
 	limits    ledger.Limits
 	body      chan struct{} // a token per large body being read; see gate.go
 	work      *gate
+	searches  *gate // for logs
+	large     *gate // for answers
+	caller    *caller
 	waiting   atomic.Int64
 	// stopping is closed by Run when its context ends; nobody sends.
 	stopping chan struct{}
@@ -185,7 +208,10 @@ func New(cfg Config) (*Server, error) {
 		recent:    newRecent(),
 		filters:   newFilters(),
 		body:      make(chan struct{}, maxLargeBodies),
-		work:      newGate(cfg.MaxConcurrent),
+		work:      newGate(cfg.MaxConcurrent, queueFactor*cfg.MaxConcurrent),
+		searches:  newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
+		large:     newGate(maxLargeAnswers, cfg.MaxConcurrent/8),
+		caller:    newCaller(cfg.Contracts, cfg.MaxCalls, cfg.MaxConcurrent),
 		stopping:  make(chan struct{}),
 	}
 	if s.genesis, err = genesisView(cfg.Genesis); err != nil {
@@ -272,7 +298,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.registry.Stop()
 		return nil
 	})
-	return group.Wait()
+	return errors.Join(group.Wait(), s.caller.close())
 }
 
 // Executed announces a block, which is the head from then on. The node MUST call it for every block in

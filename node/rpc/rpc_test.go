@@ -141,15 +141,14 @@ func TestServer_badInput(t *testing.T) {
 		{"value above the balance", "eth_sendRawTransaction", send(pay(t, carol, 0, 0)), -32000, "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1"},
 		{"too little gas", "eth_sendRawTransaction", send(sign(t, bob, &types.LegacyTx{Gas: 20000, To: &bob1})), -32000, "intrinsic gas too low: gas 20000, minimum needed 21000"},
 		{"too much gas", "eth_sendRawTransaction", send(sign(t, bob, &types.LegacyTx{Gas: 60_000_000, To: &bob1})), -32000, "transaction gas limit too high (cap: 50000000, tx: 60000000)"},
+		{"oversized creation", "eth_sendRawTransaction", send(sign(t, bob, &types.LegacyTx{Gas: 5_000_000, Data: make([]byte, ledger.MaxInitCodeBytes+1)})), -32000, "max initcode size exceeded: code size "},
+		{"creation with too little gas", "eth_sendRawTransaction", send(sign(t, bob, &types.LegacyTx{Gas: 52_999})), -32000, "intrinsic gas too low: gas 52999, minimum needed 53000"},
 		{"oversized transaction", "eth_sendRawTransaction", send(sign(t, bob, &types.LegacyTx{Gas: 50_000_000, To: &bob1, Data: make([]byte, 1<<20)})), -32000, "oversized data: transaction size 1048"},
-		{"creation by call", "eth_call", []any{map[string]any{"data": "0x60"}}, -32000, "calls that create a contract are not answered yet"},
-		{"creation estimated", "eth_estimateGas", []any{map[string]any{"data": "0x60"}}, -32000, "calls that create a contract are not answered yet"},
 		{"data and input differ", "eth_call", []any{map[string]any{"to": bob1, "data": "0x60", "input": "0x61"}}, -32000, `both "data" and "input" are set and not equal`},
 		{"call beyond the balance", "eth_call", []any{map[string]any{"from": addr(carol), "to": bob1, "value": "0x1"}}, -32000, "err: insufficient funds for gas * price + value: address " + addr(carol).Hex() + " have 0 want 1 (supplied gas 50000000)"},
 		{"call with too little gas", "eth_call", []any{map[string]any{"to": bob1, "gas": "0x1"}}, -32000, "err: intrinsic gas too low: have 1, want 21000 (supplied gas 1)"},
 		{"estimate beyond the balance", "eth_estimateGas", []any{map[string]any{"from": addr(carol), "to": bob1, "value": "0x1"}}, -32000, "insufficient funds for transfer"},
 		{"estimate with too little gas", "eth_estimateGas", []any{map[string]any{"to": bob1, "gas": "0x1"}}, -32000, "gas required exceeds allowance (1)"},
-		{"code override", "eth_call", []any{map[string]any{"to": bob1}, "latest", map[string]any{bob1.Hex(): map[string]any{"code": "0x60"}}}, -32000, "overriding code or storage is not supported yet"},
 		{"percentile", "eth_feeHistory", []any{"0x1", "latest", []float64{101}}, -32000, "invalid reward percentile: 101.000000"},
 		{"fees beyond the head", "eth_feeHistory", []any{"0x1", "0x99", nil}, -32000, "request beyond head block: requested 153, head 5"},
 		{"reversed range", "eth_getLogs", []any{map[string]any{"fromBlock": "0x2", "toBlock": "0x1"}}, -32602, "invalid block range params"},
@@ -246,7 +245,7 @@ func TestNew_namesAPortConflict(t *testing.T) {
 	must(t, err)
 	defer l.Close()
 	c := newChain(t, nil)
-	_, err = rpc.New(rpc.Config{Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Listen: l.Addr().String()})
+	_, err = rpc.New(rpc.Config{Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Contracts: c.engine, Listen: l.Addr().String()})
 	if err == nil || !strings.Contains(err.Error(), "listening for JSON-RPC on "+l.Addr().String()) {
 		t.Errorf("got %v", err)
 	}
@@ -486,7 +485,7 @@ func TestServer_filters(t *testing.T) {
 func TestServer_Run_stopsWithWaiters(t *testing.T) {
 	c := newChain(t, nil)
 	server, err := rpc.New(rpc.Config{
-		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Listen: "127.0.0.1:0",
+		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Contracts: c.engine, Listen: "127.0.0.1:0",
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -509,7 +508,7 @@ func TestServer_Run_stopsWithWaiters(t *testing.T) {
 func TestServer_Run_stopsWithUnusedConnections(t *testing.T) {
 	c := newChain(t, nil)
 	server, err := rpc.New(rpc.Config{
-		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Listen: "127.0.0.1:0",
+		Genesis: c.genesis, Store: c.store, State: c.state, Pool: c.pool, Chain: c, Contracts: c.engine, Listen: "127.0.0.1:0",
 	})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	gethrpc "github.com/ethereum/go-ethereum/rpc"
 
@@ -70,9 +71,18 @@ func (e *ethAPI) GetRawTransactionByHash(hash common.Hash) (hexutil.Bytes, error
 }
 
 // GetTransactionReceipt is null until the transaction is executed.
-func (e *ethAPI) GetTransactionReceipt(hash common.Hash) (*receiptJSON, error) {
+func (e *ethAPI) GetTransactionReceipt(ctx context.Context, hash common.Hash) (*receiptJSON, error) {
 	at, found, err := e.s.transaction(hash)
 	if err != nil || !found {
+		return nil, err
+	}
+	return largeReceipt(ctx, at)
+}
+
+// largeReceipt is a receipt that may have many logs.
+func largeReceipt(ctx context.Context, at place) (*receiptJSON, error) {
+	r := at.block.Receipts[at.index]
+	if err := requestOf(ctx).answers(ctx, 2*logsBytes([]*types.Receipt{r})); err != nil {
 		return nil, err
 	}
 	return marshalReceipt(at), nil
@@ -136,7 +146,7 @@ func (e *ethAPI) SendRawTransactionSync(ctx context.Context, raw hexutil.Bytes, 
 	case result.drop != nil:
 		return nil, fmt.Errorf("the transaction was ordered but not executed: %w", result.drop.Reason.Err())
 	}
-	return marshalReceipt(result.place), nil
+	return largeReceipt(ctx, result.place)
 }
 
 // errNotYet says that the transaction was accepted and not executed in the time given.

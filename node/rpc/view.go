@@ -19,7 +19,7 @@ type view struct {
 	block  *ledger.Block
 	hash   common.Hash
 	height uint64
-	bytes  int // of the transactions
+	bytes  int // of the transactions and logs
 }
 
 // newView leaves out what no answer needs: the ordered bytes hold each transaction a second time.
@@ -27,6 +27,7 @@ func newView(b *ledger.Block) *view {
 	kept := *b
 	kept.Ordered.Payload, kept.Ordered.Data, kept.Ordered.Header = nil, nil, nil
 	v := &view{block: &kept, hash: b.Header.Hash(), height: b.Header.Number.Uint64()}
+	v.bytes = logsBytes(b.Receipts)
 	for _, tx := range b.Transactions {
 		v.bytes += tx.Size()
 	}
@@ -57,7 +58,7 @@ type recent struct {
 	txs     map[common.Hash]place
 	waiters map[common.Hash][]chan outcome
 	size    int // transactions and drops in blocks
-	bytes   int // of the transactions in blocks
+	bytes   int // of the blocks
 }
 
 // outcome is what became of a transaction: a place in a block, or why it was dropped.
@@ -331,10 +332,18 @@ func (s *Server) account(height uint64, address common.Address) (ledger.Account,
 		return ledger.Account{}, err
 	}
 	a, err := s.cfg.State.AccountAt(height, address)
-	if errors.Is(err, state.ErrPruned) {
-		return a, s.pruned(height)
+	return a, s.unreadable(height, err)
+}
+
+// unreadable says why a state could not be read, in words for clients; nil stays nil.
+func (s *Server) unreadable(height uint64, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, state.ErrPruned):
+		return s.pruned(height)
 	}
-	return a, err
+	return s.broken(fmt.Errorf("reading the state of block %d: %w", height, err))
 }
 
 // pruned is go-ethereum's complaint about a state that is gone, with what would help.

@@ -1,5 +1,5 @@
 // The flows of Foundry's cast.
-import { cast, equal, fails, freshAddress, matches, truthy } from "./lib.mjs";
+import { cast, equal, evmBytecode, fails, freshAddress, loadToken, matches, truthy } from "./lib.mjs";
 
 export async function castFlows(net) {
   let version;
@@ -13,6 +13,7 @@ export async function castFlows(net) {
   const alice = net.accounts[3];
   const bob = net.accounts[9].address;
   const key = ["--private-key", alice.privateKey];
+  const { bytecode } = loadToken();
   const state = {};
 
   async function transfer(...args) {
@@ -81,7 +82,7 @@ export async function castFlows(net) {
       equal(await cast("code", ...rpcUrl, bob), "0x", "code");
       equal(BigInt(await cast("storage", ...rpcUrl, bob, "0")), 0n, "storage");
       equal(await cast("call", ...rpcUrl, bob, "0x12345678"), "0x", "call");
-      equal(await cast("logs", ...rpcUrl, "--from-block", "0", "--to-block", "latest"), "", "logs");
+      equal(await cast("logs", ...rpcUrl, "--from-block", "0", "--to-block", "latest", "--address", bob), "", "logs");
     },
     "send: asynchronous, published": async () => {
       matches(await cast("send", ...rpcUrl, ...key, "--async", "--value", "1", bob), /^0x[0-9a-f]{64}$/, "hash");
@@ -94,12 +95,59 @@ export async function castFlows(net) {
       matches((await fails(() => transfer("--nonce", "0"), "a used nonce")).message, /nonce too low/, "message"),
     "error: insufficient funds": async () =>
       matches((await fails(() => cast("send", ...rpcUrl, ...key, "--value", "99999999ether", bob), "more than there is")).message, /insufficient funds/, "message"),
-    "error: contract creation": async () => {
-      const create = (...args) => cast("send", ...rpcUrl, ...key, ...args, "--create", "0x6001600c60003960016000f300");
-      for (const args of [[], ["--gas-limit", "100000"]]) {
-        matches((await fails(() => create(...args), "a creation")).message, /contract creation is not supported yet/, "message");
-      }
+    "contract: deploy": async () => {
+      const create = (...args) => cast("send", ...rpcUrl, ...key, "--json", "--create", ...args);
+      const receipt = JSON.parse(
+        await create(bytecode, "constructor(string,string,uint256,address)", "Token of cast", "TOC", "1000ether", alice.address),
+      );
+      equal(receipt.status, "0x1", "status");
+      state.token = receipt.contractAddress;
+      state.deployed = String(BigInt(receipt.blockNumber));
+      matches(await cast("code", ...rpcUrl, state.token), /^0xeff00000/, "code");
+      truthy(Number(await cast("codesize", ...rpcUrl, state.token)) > 1000, "size of the code");
     },
+    "contract: read": async () => {
+      const read = (...args) => cast("call", ...rpcUrl, state.token, ...args);
+      equal(await read("name()(string)"), '"Token of cast"', "name");
+      equal(await read("decimals()(uint8)"), "18", "decimals");
+      matches(await read("balanceOf(address)(uint256)", alice.address), /^1000000000000000000000( |$)/, "balance");
+      equal(BigInt(await cast("storage", ...rpcUrl, state.token, "2")), 10n ** 21n, "the slot of the supply");
+    },
+    "contract: transfer": async () => {
+      const receipt = JSON.parse(await cast("send", ...rpcUrl, ...key, "--json", state.token, "transfer(address,uint256)", bob, "5"));
+      equal(receipt.status, "0x1", "status");
+      equal(receipt.logs.length, 1, "logs");
+      equal(receipt.logs[0].logIndex, "0x0", "index of the log");
+      equal(await cast("call", ...rpcUrl, state.token, "balanceOf(address)(uint256)", bob), "5", "balance");
+      const before = String(BigInt(receipt.blockNumber) - 1n);
+      equal(await cast("call", ...rpcUrl, "--block", before, state.token, "balanceOf(address)(uint256)", bob), "0", "balance before");
+    },
+    "contract: estimate, static call": async () => {
+      const gas = Number(await cast("estimate", ...rpcUrl, "--from", alice.address, state.token, "transfer(address,uint256)", bob, "1"));
+      truthy(gas > 21_000 && gas < 200_000, `estimate of ${gas}`);
+      equal(await cast("call", ...rpcUrl, "--from", alice.address, state.token, "transfer(address,uint256)(bool)", bob, "1"), "true", "call");
+    },
+    "contract: access list": async () =>
+      matches(await cast("access-list", ...rpcUrl, "--from", alice.address, state.token, "transfer(address,uint256)", bob, "1"), /gas used: [0-9]+/, "access list"),
+    "contract: logs": async () => {
+      const logs = (...args) => cast("logs", ...rpcUrl, "--json", "--from-block", state.deployed, "--address", state.token, ...args);
+      const transfers = JSON.parse(await logs("Transfer(address indexed,address indexed,uint256)"));
+      equal(transfers.map((l) => String(BigInt(l.data))).join(), `${10n ** 21n},5`, "transfers");
+      equal(JSON.parse(await logs("Transfer(address indexed,address indexed,uint256)", alice.address)).length, 1, "transfers of one");
+    },
+    "error: custom error": async () => {
+      const [{ private_key: poor }] = JSON.parse(await cast("wallet", "new", "--json"));
+      const send = (...args) => cast("send", ...rpcUrl, "--private-key", poor, "--json", ...args, state.token, "transfer(address,uint256)", bob, "1");
+      matches((await fails(() => send(), "more than there is")).message, /execution reverted.*0xe450d38c/s, "message");
+      equal(JSON.parse(await send("--gas-limit", "100000").catch((e) => e.stdout)).status, "0x0", "status of the executed one");
+    },
+    "error: panic": async () =>
+      matches(
+        (await fails(() => cast("call", ...rpcUrl, "--from", alice.address, state.token, "mint(address,uint256)", bob, String(2n ** 255n)), "a supply beyond 2^255")).message,
+        /overflow/, "message",
+      ),
+    "error: EVM bytecode": async () =>
+      matches((await fails(() => cast("send", ...rpcUrl, ...key, "--create", evmBytecode), "EVM bytecode")).message, /not a WebAssembly contract/, "message"),
     "error: unknown method": async () =>
       matches((await fails(() => cast("rpc", ...rpcUrl, "eth_noSuchMethod"), "no method")).message, /does not exist\/is not available/, "message"),
   };

@@ -1,8 +1,8 @@
 // Package clients_test holds the network to what real Ethereum clients expect of it.
 //
 // The flows are plain JavaScript: ethers, viem and Foundry's cast, in versions that package-lock.json
-// pins, connect to a running network, send every kind of transaction, wait for receipts, read, and make
-// the mistakes whose errors they map. At the end plain JSON-RPC compares the blocks, state roots and
+// pins, connect to a running network, send every kind of transaction, wait for receipts, read, deploy and use
+// the example token, and make the mistakes whose errors they map. At the end plain JSON-RPC compares the blocks, state roots and
 // receipts of all nodes at every height. run.mjs prints a matrix of flow × client with times in ms:
 //
 //	npm ci && node run.mjs DIR [CLIENT]     # DIR of "tercet testnet up"
@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tercet-chain/tercet/contracts"
 	"github.com/tercet-chain/tercet/testframework/chaos"
 )
 
@@ -54,7 +55,7 @@ func TestClients_againstNetwork(t *testing.T) {
 	}
 }
 
-// copyScripts keeps node_modules out of the checkout.
+// copyScripts keeps node_modules out of the checkout, and puts the contract that the flows deploy beside them.
 func copyScripts(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,11 +68,22 @@ func copyScripts(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(dir, name), data)
 	}
+	token := contracts.Token()
+	write(t, filepath.Join(dir, "token", "abi.json"), token.ABI)
+	write(t, filepath.Join(dir, "token", "contract.wasm"), token.Wasm)
 	return dir
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // start brings up four validators, which end with the test.

@@ -1,12 +1,13 @@
 // The flows of ethers v6.
-import { Contract, JsonRpcProvider, Transaction, Wallet, formatEther, parseEther, version } from "ethers";
-import { equal, fails, freshAddress, matches, rpc, truthy, until } from "./lib.mjs";
+import { Contract, ContractFactory, JsonRpcProvider, Transaction, Wallet, formatEther, parseEther, version } from "ethers";
+import { equal, evmBytecode, fails, freshAddress, loadToken, matches, rpc, truthy, until } from "./lib.mjs";
 
 export async function ethersFlows(net) {
   // Without a cache: blocks are faster than the 250 ms for which ethers reuses its answers.
   const provider = new JsonRpcProvider(net.url, undefined, { cacheTimeout: -1, pollingInterval: 50 });
   const alice = new Wallet(net.accounts[1].privateKey, provider);
   const bob = net.accounts[9].address;
+  const { abi, bytecode } = loadToken();
   const state = {};
 
   // ethers signs legacy transactions by default here: it takes a base fee of 0 for a chain from before
@@ -93,7 +94,7 @@ export async function ethersFlows(net) {
       equal(await provider.getCode(bob), "0x", "code");
       equal(await provider.getStorage(bob, 0), "0x" + "00".repeat(32), "storage");
       equal(await provider.call({ to: bob, data: "0x12345678" }), "0x", "call");
-      equal((await provider.getLogs({ fromBlock: 0, toBlock: "latest" })).length, 0, "logs");
+      equal((await provider.getLogs({ fromBlock: 0, toBlock: "latest", address: bob })).length, 0, "logs");
       const error = await fails(() => new Contract(bob, ["function f() view returns (uint)"], provider).f(), "call of no contract");
       equal(error.code, "BAD_DATA", "code of the error");
     },
@@ -139,13 +140,82 @@ export async function ethersFlows(net) {
       equal((await better.wait()).status, 1, "status of the replacement");
       equal(await provider.getTransactionReceipt(old.hash), null, "receipt of the replaced one");
     },
-    "error: contract creation": async () => {
-      const data = "0x6001600c60003960016000f300";
-      const sent = await fails(() => alice.sendTransaction({ data, gasLimit: 100_000 }), "a creation");
-      matches(sent.message, /contract creation is not supported yet/, "message");
-      // ethers keeps the node's words of a failed estimate in info.
-      const estimate = await fails(() => alice.sendTransaction({ data }), "an estimate of a creation");
-      matches(`${estimate.message} ${estimate.info?.error?.message}`, /contract creation is not supported yet/, "message of the estimate");
+    "contract: deploy": async () => {
+      const factory = new ContractFactory(abi, bytecode, alice);
+      state.token = await factory.deploy("Token of ethers", "TOE", parseEther("1000"), alice.address);
+      const receipt = await state.token.deploymentTransaction().wait();
+      equal(receipt.status, 1, "status");
+      equal(receipt.contractAddress, await state.token.getAddress(), "address");
+      equal(receipt.to, null, "recipient");
+      truthy((await provider.getCode(receipt.contractAddress)).startsWith("0xeff00000"), "code");
+      equal(await provider.getTransactionCount(receipt.contractAddress), 1, "nonce of the contract");
+      state.deployed = receipt.blockNumber;
+    },
+    "contract: read": async () => {
+      equal(await state.token.name(), "Token of ethers", "name");
+      equal(await state.token.symbol(), "TOE", "symbol");
+      equal(await state.token.decimals(), 18n, "decimals");
+      equal(await state.token.balanceOf(alice.address), parseEther("1000"), "balance");
+    },
+    "contract: transfer": async () => {
+      const before = await provider.getBlockNumber();
+      const receipt = await (await state.token.transfer(bob, 5n)).wait();
+      equal(receipt.status, 1, "status");
+      equal(receipt.logs.length, 1, "logs");
+      const { name, args } = state.token.interface.parseLog(receipt.logs[0]);
+      equal(`${name} ${args.from} ${args.to} ${args.value}`, `Transfer ${alice.address} ${bob} 5`, "event");
+      equal(await state.token.balanceOf(bob), 5n, "balance");
+      equal(await state.token.balanceOf(bob, { blockTag: before }), 0n, "balance before");
+      state.transfer = receipt;
+    },
+    "contract: estimate, static call": async () => {
+      const gas = await state.token.transfer.estimateGas(bob, 1n);
+      truthy(gas > 21_000n && gas < 200_000n, `estimate of ${gas}`);
+      equal((await (await state.token.transfer(bob, 1n, { gasLimit: gas })).wait()).status, 1, "status with the estimate");
+      equal(await state.token.transfer.staticCall(bob, 1n), true, "static call");
+    },
+    "contract: logs": async () => {
+      const all = await state.token.queryFilter(state.token.filters.Transfer(), state.deployed);
+      equal(all.map((e) => e.args.value).join(), `${parseEther("1000")},5,1`, "transfers");
+      const mine = await state.token.queryFilter(state.token.filters.Transfer(alice.address, bob), state.deployed);
+      equal(mine.length, 2, "transfers from one to another");
+      equal(mine[0].transactionHash, state.transfer.hash, "transaction");
+      equal((await provider.getLogs({ blockHash: state.transfer.blockHash, address: await state.token.getAddress() })).length, 1, "logs of a block");
+      equal((await state.token.queryFilter(state.token.filters.Transfer(bob), state.deployed)).length, 0, "transfers from the other");
+    },
+    "contract: watch events": async () => {
+      const seen = new Promise((resolve) => state.token.once("Transfer", (from, to, value) => resolve(`${from} ${to} ${value}`)));
+      await provider.getBlockNumber();
+      await (await state.token.transfer(bob, 77n)).wait();
+      equal(await seen, `${alice.address} ${bob} 77`, "event");
+    },
+    "error: custom error": async () => {
+      const poor = Wallet.createRandom().connect(provider);
+      for (const ask of ["staticCall", "estimateGas", "send"]) {
+        const error = await fails(() => state.token.connect(poor).transfer[ask](bob, 1n), `${ask} of more than there is`);
+        equal(error.code, "CALL_EXCEPTION", `code of ${ask}`);
+        const { name, args } = state.token.interface.parseError(error.data);
+        equal(`${name} ${args}`, `ERC20InsufficientBalance ${poor.address},0,1`, `error of ${ask}`);
+      }
+      const sent = await (await state.token.connect(poor).transfer(bob, 1n, { gasLimit: 100_000 })).wait().catch((e) => e);
+      equal(sent.code, "CALL_EXCEPTION", "code of the executed one");
+      equal(sent.receipt.status, 0, "status of the executed one");
+    },
+    "error: panic": async () => {
+      const error = await fails(() => state.token.mint.staticCall(bob, 2n ** 255n), "a supply beyond 2^255");
+      equal(error.reason, "Panic due to OVERFLOW(17)", "reason");
+    },
+    "error: EVM bytecode": async () => {
+      const estimate = await fails(() => alice.sendTransaction({ data: evmBytecode }), "an estimate of EVM bytecode");
+      equal(estimate.code, "CALL_EXCEPTION", "code");
+      matches(estimate.reason, /not a WebAssembly contract/, "reason");
+      const sent = await (await alice.sendTransaction({ data: evmBytecode, gasLimit: 100_000 })).wait().catch((e) => e);
+      equal(sent.receipt?.status, 0, "status of the executed one");
+    },
+    "error: constructor": async () => {
+      const factory = new ContractFactory(abi, bytecode, alice);
+      const error = await fails(() => factory.deploy("Token", "T", 1n, "0x" + "00".repeat(20)), "a token without an admin");
+      equal(factory.interface.parseError(error.data)?.name, "ERC20InvalidReceiver", "error");
     },
     "error: wrong chain": async () => {
       const raw = await new Wallet(alice.privateKey).signTransaction({

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { brotliCompressSync } from "node:zlib";
 
 // patienceMs bounds every wait; a flow that needs it has failed.
 const patienceMs = 20_000;
@@ -16,6 +17,23 @@ export function loadNetwork(dir) {
   const urls = file.nodes.map((n) => n.rpc);
   return { chainId: file.chainId, urls, url: urls[0], accounts: file.accounts };
 }
+
+// The example token: its interface, and the bytecode that creates it, as "tercet contract build" writes it:
+// EF 00 57 01, the length, and the module compressed. The test puts its files beside the scripts.
+export function loadToken() {
+  const dirs = ["./token/", "../../contracts/examples/token/"].map((dir) => fileURLToPath(new URL(dir, import.meta.url)));
+  const dir = dirs.find(existsSync);
+  const code = brotliCompressSync(readFileSync(join(dir, "contract.wasm")));
+  const header = Buffer.from("ef00570100000000", "hex");
+  header.writeUInt32BE(code.length, 4);
+  return {
+    abi: JSON.parse(readFileSync(join(dir, "abi.json"), "utf8")),
+    bytecode: "0x" + Buffer.concat([header, code]).toString("hex"),
+  };
+}
+
+// Bytecode of the EVM, which does not run here.
+export const evmBytecode = "0x6001600c60003960016000f300";
 
 export class RpcError extends Error {
   constructor(method, { code, message, data }) {

@@ -1,5 +1,5 @@
 // Flows in plain JSON-RPC: what all nodes have to agree on, and answers that no library shows.
-import { RpcError, batch, equal, fails, matches, rpc, truthy, until } from "./lib.mjs";
+import { RpcError, batch, equal, evmBytecode, fails, matches, rpc, truthy, until } from "./lib.mjs";
 
 const chunk = 100; // blocks of one batch
 
@@ -56,6 +56,27 @@ export async function plainFlows(net) {
         }
       }
     },
+    "logs agree": async () => {
+      const head = await level();
+      let logs = 0;
+      for (let from = 0; from <= head; from += 10 * chunk) {
+        const query = { fromBlock: "0x" + from.toString(16), toBlock: "0x" + Math.min(from + 10 * chunk - 1, head).toString(16) };
+        const lists = await Promise.all(net.urls.map((u) => rpc(u, "eth_getLogs", query)));
+        for (const [n, list] of lists.entries()) {
+          equal(JSON.stringify(list), JSON.stringify(lists[0]), `logs from block ${from} on node ${n + 1}`);
+        }
+        logs += lists[0].length;
+      }
+      console.error(`     ${net.urls.length} nodes agree on ${logs} logs`);
+    },
+    "error: EVM bytecode": async () => {
+      for (const method of ["eth_call", "eth_estimateGas"]) {
+        const error = await fails(() => rpc(url, method, { data: evmBytecode }), method);
+        equal(error.code, 3, `code of ${method}`);
+        matches(error.text, /^execution reverted: this is not a WebAssembly contract/, "message");
+        matches(error.data, /^0x08c379a0[0-9a-f]+$/, "data");
+      }
+    },
     "receipt has the fields of the specification": async () => {
       const fields = ["blockHash", "blockNumber", "contractAddress", "cumulativeGasUsed", "effectiveGasPrice", "from", "gasUsed",
         "logs", "logsBloom", "status", "to", "transactionHash", "transactionIndex", "type"];
@@ -64,7 +85,7 @@ export async function plainFlows(net) {
       for (let h = head; h > 0 && receipts.length === 0; h--) receipts = await rpc(url, "eth_getBlockReceipts", "0x" + h.toString(16));
       if (receipts.length === 0) return; // nobody has sent anything yet
       equal(Object.keys(receipts[0]).sort().join(), fields.sort().join(), "fields");
-      equal(receipts[0].contractAddress, null, "contractAddress");
+      equal(receipts[0].contractAddress === null, receipts[0].to !== null, "contractAddress is there");
     },
     connect: async () => {
       equal(Number(await rpc(url, "eth_chainId")), net.chainId, "chain id");

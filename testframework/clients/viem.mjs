@@ -1,8 +1,8 @@
 // The flows of viem 2.
 import { readFileSync } from "node:fs";
-import { createPublicClient, createWalletClient, defineChain, http, parseEther, toHex } from "viem";
+import { createPublicClient, createWalletClient, decodeEventLog, defineChain, encodeFunctionData, getContract, http, parseEther, toHex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { equal, fails, freshAddress, matches, truthy } from "./lib.mjs";
+import { equal, evmBytecode, fails, freshAddress, loadToken, matches, truthy, until } from "./lib.mjs";
 
 // The names of an error and of all its causes.
 function names(error) {
@@ -23,6 +23,7 @@ export async function viemFlows(net) {
   const account = privateKeyToAccount(net.accounts[2].privateKey);
   const wallet = createWalletClient({ account, chain, transport });
   const bob = net.accounts[9].address;
+  const { abi, bytecode } = loadToken();
   const state = {};
 
   async function transfer(request, type) {
@@ -99,7 +100,7 @@ export async function viemFlows(net) {
       equal(await client.getCode({ address: bob }), undefined, "code");
       equal(await client.getStorageAt({ address: bob, slot: "0x0" }), "0x" + "00".repeat(32), "storage");
       equal((await client.call({ to: bob, data: "0x12345678" })).data, undefined, "call");
-      equal((await client.getLogs({ fromBlock: 0n, toBlock: "latest" })).length, 0, "logs");
+      equal((await client.getLogs({ fromBlock: 0n, toBlock: "latest", address: bob })).length, 0, "logs");
     },
     filters: async () => {
       const blocks = await client.createBlockFilter();
@@ -149,11 +150,93 @@ export async function viemFlows(net) {
       await transfer({ nonce: nonce - 1 }, "eip1559");
       equal((await client.waitForTransactionReceipt({ hash })).status, "success", "status after the gap");
     },
-    "error: contract creation": async () => {
-      for (const gas of [undefined, 100_000n]) {
-        const error = await fails(() => wallet.deployContract({ abi: [], bytecode: "0x6001600c60003960016000f300", gas }), "a creation");
-        matches(error.message, /contract creation is not supported yet/, "message");
-      }
+    "contract: deploy": async () => {
+      const hash = await wallet.deployContract({ abi, bytecode, args: ["Token of viem", "TOV", parseEther("1000"), account.address] });
+      const receipt = await client.waitForTransactionReceipt({ hash });
+      equal(receipt.status, "success", "status");
+      equal(receipt.to, null, "recipient");
+      truthy((await client.getCode({ address: receipt.contractAddress })).startsWith("0xeff00000"), "code");
+      state.deployed = receipt.blockNumber;
+      state.token = getContract({ address: receipt.contractAddress, abi, client: { public: client, wallet } });
+    },
+    "contract: read": async () => {
+      equal(await state.token.read.name(), "Token of viem", "name");
+      equal(await state.token.read.symbol(), "TOV", "symbol");
+      equal(await state.token.read.decimals(), 18, "decimals");
+      equal(await state.token.read.balanceOf([account.address]), parseEther("1000"), "balance");
+      const slot = await client.getStorageAt({ address: state.token.address, slot: toHex(2) });
+      equal(BigInt(slot), parseEther("1000"), "the slot of the supply");
+    },
+    "contract: transfer": async () => {
+      const before = await client.getBlockNumber();
+      const receipt = await client.waitForTransactionReceipt({ hash: await state.token.write.transfer([bob, 5n]) });
+      equal(receipt.status, "success", "status");
+      const { eventName, args } = decodeEventLog({ abi, ...receipt.logs[0] });
+      equal(`${eventName} ${args.from} ${args.to} ${args.value}`, `Transfer ${account.address} ${bob} 5`, "event");
+      equal(await state.token.read.balanceOf([bob]), 5n, "balance");
+      equal(await state.token.read.balanceOf([bob], { blockNumber: before }), 0n, "balance before");
+      state.transfer = receipt;
+    },
+    "contract: estimate, static call": async () => {
+      const gas = await state.token.estimateGas.transfer([bob, 1n], { account });
+      truthy(gas > 21_000n && gas < 200_000n, `estimate of ${gas}`);
+      const receipt = await client.waitForTransactionReceipt({ hash: await state.token.write.transfer([bob, 1n], { gas }) });
+      equal(receipt.status, "success", "status with the estimate");
+      equal((await state.token.simulate.transfer([bob, 1n], { account })).result, true, "simulation");
+    },
+    "contract: access list": async () => {
+      const { accessList, gasUsed } = await client.createAccessList({
+        account, to: state.token.address, data: encodeFunctionData({ abi, functionName: "transfer", args: [bob, 1n] }),
+      });
+      equal(accessList.length, 1, "accounts");
+      truthy(accessList[0].storageKeys.length >= 2 && gasUsed > 21_000n, `slots ${accessList[0].storageKeys.length}, gas ${gasUsed}`);
+    },
+    "contract: state override": async () => {
+      const stateOverride = [{ address: state.token.address, stateDiff: [{ slot: toHex(2, { size: 32 }), value: toHex(42, { size: 32 }) }] }];
+      equal(await client.readContract({ abi, address: state.token.address, functionName: "totalSupply", stateOverride }), 42n, "supply");
+    },
+    "contract: logs": async () => {
+      const { address } = state.token;
+      const all = await client.getContractEvents({ abi, address, eventName: "Transfer", fromBlock: state.deployed });
+      equal(all.map((e) => e.args.value).join(), `${parseEther("1000")},5,1`, "transfers");
+      const mine = await client.getContractEvents({ abi, address, eventName: "Transfer", args: { from: account.address, to: bob }, fromBlock: state.deployed });
+      equal(mine.length, 2, "transfers from one to another");
+      equal(mine[0].transactionHash, state.transfer.transactionHash, "transaction");
+      equal((await client.getLogs({ blockHash: state.transfer.blockHash, address })).length, 1, "logs of a block");
+    },
+    "contract: watch events": async () => {
+      let stop;
+      const seen = new Promise((resolve, reject) => {
+        stop = state.token.watchEvent.Transfer({}, { onLogs: (logs) => resolve(logs.map((l) => l.args.value).join()), onError: reject });
+      });
+      // The watcher's filter sees what comes after it, and says nothing when it is installed: transfers until one is seen.
+      let got;
+      void seen.then((values) => (got = values), () => {});
+      await until("an event", async () => {
+        await client.waitForTransactionReceipt({ hash: await state.token.write.transfer([bob, 77n]) });
+        return got;
+      });
+      stop();
+      matches(await seen, /^77(,77)*$/, "values");
+    },
+    "error: custom error": async () => {
+      const poor = privateKeyToAccount(generatePrivateKey());
+      const error = await fails(() => state.token.simulate.transfer([bob, 1n], { account: poor }), "more than there is");
+      const reverted = error.walk((e) => e.name === "ContractFunctionRevertedError");
+      equal(reverted?.data?.errorName, "ERC20InsufficientBalance", "error");
+      equal(reverted.data.args.join(), `${poor.address},0,1`, "its arguments");
+      const estimate = await fails(() => state.token.estimateGas.transfer([bob, 1n], { account: poor }), "estimate of more than there is");
+      matches(names(estimate), /ContractFunctionRevertedError|ExecutionRevertedError/, "error of the estimate");
+    },
+    "error: panic": async () => {
+      const error = await fails(() => state.token.simulate.mint([bob, 2n ** 255n], { account }), "a supply beyond 2^255");
+      matches(error.message, /Arithmetic operation resulted in underflow or overflow/, "message");
+    },
+    "error: EVM bytecode": async () => {
+      const error = await fails(() => wallet.deployContract({ abi: [], bytecode: evmBytecode }), "EVM bytecode");
+      matches(error.message, /not a WebAssembly contract/, "message");
+      const hash = await wallet.deployContract({ abi: [], bytecode: evmBytecode, gas: 100_000n });
+      equal((await client.waitForTransactionReceipt({ hash })).status, "reverted", "status of the executed one");
     },
     "error: intrinsic gas": async () => {
       const error = await fails(() => wallet.sendTransaction({ to: bob, gas: 20_999n }), "too little gas");

@@ -8,7 +8,7 @@ const (
 	// MaxPages is what the memories of a module, and of a whole transaction, can have: 8 MiB.
 	MaxPages = 128
 	// StackWords is what a transaction's frames have for their functions' locals and operands; tercet_stack
-	// starts with it. A word stands for at most 381 bytes of the compiler's 50 MB.
+	// starts with it.
 	StackWords = 128 << 10
 
 	// GasExport and StackExport are the counters' names.
@@ -29,6 +29,7 @@ const (
 	maxGlobals     = 1024      //
 	maxNameBytes   = 512       // of an import, an export or a custom section
 	maxTypes       = 4096      //
-	valuesPerWord  = 16        // values that a compiler may keep in one word of the stack, see body.words
+	valuesPerWord  = 4         // values of a body that one word of the stack is for, see body.words
+	wordsPerStep   = 4096      // of the stack that a module's functions use beyond the first, paid at a time
 	reservedPrefix = "tercet_" // of our own names
 )

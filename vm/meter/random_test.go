@@ -2,7 +2,9 @@ package meter_test
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -17,15 +19,16 @@ func newPair(t testing.TB) pair { return pair{newMachine(t, false), newMachine(t
 
 // differ says how a program, rewritten, differs from itself as it is, or from itself with another tranche or
 // engine. The gas that it used is returned.
-func (p pair) differ(wasm []byte, arg uint64) (string, outcome) {
-	p.compiler.t.Helper()
+func (p pair) differ(t testing.TB, wasm []byte, arg uint64) (string, outcome) {
+	t.Helper()
+	p.compiler.t, p.interpreter.t = t, t
 	module, err := meter.Rewrite(wasm, meter.Current)
 	if err != nil {
 		return "refused: " + err.Error(), outcome{}
 	}
 	raw := p.interpreter.run(wasm, 0, "user_entrypoint", arg)
 	compiled := p.compiler.compile(module.Wasm)
-	defer compiled.Close(p.compiler.t.Context())
+	defer compiled.Close(t.Context())
 	p.compiler.tranche = 1 << 40
 	metered := p.compiler.call(compiled, infinite, "user_entrypoint", arg)
 	if what := difference(raw, metered); what != "" {
@@ -77,7 +80,7 @@ func TestRewrite_randomPrograms(t *testing.T) {
 	const n = 150
 	for seed := range uint64(n) {
 		wasm := metertest.Random(seed).Encode()
-		what, o := p.differ(wasm, seed%3)
+		what, o := p.differ(t, wasm, seed%3)
 		if what != "" {
 			t.Fatalf("seed %d: %s\n%s", seed, what, hex.EncodeToString(wasm))
 		}
@@ -95,15 +98,53 @@ func TestRewrite_randomPrograms(t *testing.T) {
 
 // FuzzRewrite_program compares programs that the fuzzer chooses.
 func FuzzRewrite_program(f *testing.F) {
-	f.Add([]byte(nil), uint8(0))
+	for seed := range uint64(8) {
+		data := make([]byte, 200)
+		r := rand.New(rand.NewPCG(seed, 1))
+		for i := range data {
+			data[i] = byte(r.IntN(256))
+		}
+		f.Add(data, uint8(seed))
+	}
 	p := newPair(f)
 	f.Fuzz(func(t *testing.T, data []byte, arg uint8) {
 		if len(data) > 4096 {
 			return
 		}
 		wasm := metertest.FromBytes(data).Encode()
-		if what, _ := p.differ(wasm, uint64(arg)); what != "" {
+		if what, _ := p.differ(t, wasm, uint64(arg)); what != "" {
 			t.Fatalf("%s\n%s", what, hex.EncodeToString(wasm))
+		}
+	})
+}
+
+// FuzzRewrite decodes anything. What is accepted compiles, and rewriting it again is refused: its names are ours.
+func FuzzRewrite(f *testing.F) {
+	for seed := range uint64(8) {
+		f.Add(metertest.Random(seed).Encode())
+	}
+	for _, l := range limits {
+		if l.limit <= 4096 {
+			f.Add(l.with(3).Encode())
+		}
+	}
+	m := newMachine(f, false)
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		module, err := meter.Rewrite(wasm, meter.Current)
+		var refused *meter.RefusedError
+		if err != nil {
+			if !errors.As(err, &refused) || refused.Offset < 0 || refused.Offset > len(wasm) || refused.Reason == "" {
+				t.Fatalf("refused by %#v", err)
+			}
+			return
+		}
+		if module.ActivationGas > 1e7 {
+			return // compiling takes long, and is paid for
+		}
+		m.t = t
+		m.compile(module.Wasm).Close(t.Context())
+		if _, err := meter.Rewrite(module.Wasm, meter.Current); !errors.As(err, &refused) {
+			t.Errorf("rewriting what was rewritten: %v", err)
 		}
 	})
 }

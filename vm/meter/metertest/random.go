@@ -64,7 +64,7 @@ func generate(c *choices) *Module {
 	p := &program{choices: c}
 	p.signatures()
 	m := &p.module
-	m.Memory = &Memory{Min: 1 + uint32(p.next(2)), Max: uint32(p.next(2) * 5)}
+	m.Memory = &Memory{Min: 1 + uint32(p.next(2)), Max: 2 + uint32(p.next(4))} // small, to be quick to compare
 	m.Globals = []Global{{I32, true, fuel}}
 	p.globals = []byte{I32}
 	for range p.next(5) {
