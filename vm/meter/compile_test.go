@@ -92,7 +92,7 @@ var hostile = []struct {
 		c = c.Get(0).BrTable(labels...)
 		return contract(repeat(c, n, func(c code) code { return c.End().Get(0).Const32(3).Op(0x6a).Set(0) }))
 	}},
-	{"arithmetic", []int{3000, 10_000}, func(n int) *module {
+	{"arithmetic", []int{3000, 9000}, func(n int) *module {
 		return contract(repeat(nil, n, func(c code) code { return c.Get(0).Const32(7).Op(0x6a).Set(0) }))
 	}},
 	{"divisions", []int{1000, 8000}, func(n int) *module {
