@@ -187,8 +187,6 @@ func nested(depth int) script {
 	return inner
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestOverride(t *testing.T) {
 	c := puppets(t)
 	c.storage[puppetA] = map[common.Hash]common.Hash{word(1): word(11), word(2): word(22)}
