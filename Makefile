@@ -222,6 +222,10 @@ accept-damage: machine ## Damaged and contested homes: one clear line, nothing l
 accept-wipe: machine ## Nodes without blocks or journal, or killed while they rebuild, come back.
 	$(LONG) 'TestNetwork_(wiped|wipedIdle|killedInRebuild)$$'
 
+.PHONY: accept-contracts
+accept-contracts: machine ## Contracts of all kinds under a mixed load and kill -9: the same everywhere.
+	$(LONG) 'TestNetwork_contracts$$'
+
 .PHONY: accept-soak
 accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
 	$(LONG) 'TestNetwork_soak$$'
