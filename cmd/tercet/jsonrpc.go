@@ -29,7 +29,8 @@ type rpcError struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-func (e *rpcError) Error() string { return e.Message }
+// Error is one line for the terminal: whoever answers at an address chooses the text.
+func (e *rpcError) Error() string { return printable(e.Message) }
 
 // callRPC asks a node one JSON-RPC question and decodes the result into out. An answer that is an error is an
 // *rpcError.
