@@ -73,7 +73,7 @@ func TestPause_aContractDoesNotStopTheWorld(t *testing.T) {
 func BenchmarkPause(b *testing.B) {
 	w := newWorld(b, vm.Config{})
 	for b.Loop() {
-		loopTime, stops := spinWhileCollecting(b, w, 200_000_000)
+		loopTime, stops := spinWhileCollecting(b, w, 500_000_000)
 		b.ReportMetric(loopTime.Seconds(), "loop-s")
 		b.ReportMetric(float64(len(stops)), "stops")
 		b.ReportMetric(float64(stops[len(stops)/2].Microseconds()), "median-µs")
