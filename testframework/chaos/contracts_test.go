@@ -186,7 +186,7 @@ func trouble(t *testing.T, n *chaos.Network) {
 		check(t, n.Crash(t.Context(), victims...))
 		did := "killed"
 		if round%2 == 1 {
-			did = "killed, without state, index and compiled code,"
+			did = "killed, one without state, index and compiled code"
 			for _, name := range []string{"state.ldb", "index.ldb", "contracts"} {
 				path := victims[0].Data(name)
 				if _, err := os.Stat(path); err != nil {
