@@ -101,6 +101,17 @@ portable: ## Compile the node without cgo, and what does not need LevelDB for WA
 fuzz-short: ## Fuzz every target for FUZZTIME=5s.
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
+PROGRAMS ?=
+FIRST    ?=
+
+.PHONY: contracts-same
+contracts-same: machine ## PROGRAMS=1000000 random contracts from seed FIRST=0: the same in every way to run them.
+	.ci/contracts-same $(or $(PROGRAMS),1000000) $(or $(FIRST),0)
+
+.PHONY: contracts-same-arm64
+contracts-same-arm64: machine ## PROGRAMS=10000 of them, the same on arm64 (Debian: qemu-user-static).
+	.ci/contracts-same arm64 $(or $(PROGRAMS),10000) $(or $(FIRST),0)
+
 .PHONY: incidents
 incidents: ## Show that each incident's tests fail when the incident is seeded.
 	.ci/incidents

@@ -3,6 +3,7 @@ package contracts_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -211,7 +212,7 @@ func TestNotary_verifyLeaf(t *testing.T) {
 			}
 			for what, args := range map[string][]any{
 				"another document": {root, document(n), proof},
-				"a longer proof":   {root, document(i), append(proof[:len(proof):len(proof)], root)},
+				"a longer proof":   {root, document(i), append(slices.Clip(proof), root)},
 			} {
 				if got := notary.get(t, "verifyLeaf", args...); got != "false" {
 					t.Errorf("leaf %d of %d with %s: %s", i, n, what, got)

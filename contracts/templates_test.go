@@ -20,21 +20,26 @@ type compiler struct {
 	output  string // empty where the result is no module for a node
 }
 
-func compilers() map[string]compiler {
-	clang := append(strings.Fields("clang-14 --target=wasm32 -O2 -mcpu=mvp -nostdlib -fno-builtin -Wall -Wextra -Werror -Wl,--no-entry"),
-		"-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-Wl,--stack-first", "-o", "contract.wasm", "contract.c")
-	asc := append([]string{findASC()}, strings.Fields("contract.ts -O3 --noAssert --runtime stub --use abort= -o contract.wasm")...)
-	cargo, rustc := findCargo()
-	return map[string]compiler{
-		"c":              {"apt-get install clang-14 lld-14", clang, nil, "contract.wasm"},
-		"assemblyscript": {"npm install assemblyscript@0.28.20, or set ASC", asc, nil, "contract.wasm"},
-		"rust": {
+func compilerOf(language string) compiler {
+	switch language {
+	case "c":
+		command := append(strings.Fields("clang-14 --target=wasm32 -O2 -mcpu=mvp -nostdlib -fno-builtin -Wall -Wextra -Werror -Wl,--no-entry"),
+			"-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-Wl,--stack-first", "-o", "contract.wasm", "contract.c")
+		return compiler{"apt-get install clang-14 lld-14", command, nil, "contract.wasm"}
+	case "assemblyscript":
+		command := append([]string{findASC()}, strings.Fields("contract.ts -O3 --noAssert --runtime stub --use abort= -o contract.wasm")...)
+		return compiler{"npm install assemblyscript@0.28.20, or set ASC", command, nil, "contract.wasm"}
+	case "rust":
+		cargo, rustc := findCargo()
+		return compiler{
 			"apt-get install cargo rustc libstd-rust-dev-wasm32 lld-14",
-			[]string{cargo, "build", "--release", "--offline"}, []string{"RUSTC=" + rustc}, "target/wasm32-unknown-unknown/release/contract.wasm",
-		},
-		// That Go's own compiler accepts it says that the template and the SDK fit; TinyGo makes what a node takes.
-		"tinygo": {"", []string{"go", "vet", "./..."}, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=-mod=mod"}, ""},
+			[]string{cargo, "build", "--release", "--offline"},
+			[]string{"RUSTC=" + rustc},
+			"target/wasm32-unknown-unknown/release/contract.wasm",
+		}
 	}
+	// That Go's own compiler accepts it says that the template and the SDK fit; TinyGo makes what a node takes.
+	return compiler{"", []string{"go", "vet", "./..."}, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=-mod=mod"}, ""}
 }
 
 // findASC returns the AssemblyScript compiler, or nothing.
@@ -70,7 +75,7 @@ func findCargo() (cargo, rustc string) {
 // build compiles the project in dir and returns the module, or skips the test.
 func build(t *testing.T, language, dir string) []byte {
 	t.Helper()
-	c := compilers()[language]
+	c := compilerOf(language)
 	if _, err := exec.LookPath(c.command[0]); err != nil {
 		t.Skipf("SKIP no compiler for %s: %s", language, c.missing)
 	}

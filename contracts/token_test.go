@@ -194,7 +194,7 @@ func TestToken_methods(t *testing.T) {
 func TestToken_permit(t *testing.T) {
 	token, admin, alice, bob := newToken(t)
 	word := func(n *big.Int) []byte { return math.U256Bytes(new(big.Int).Set(n)) }
-	hash := func(parts ...[]byte) []byte { return crypto.Keccak256(parts...) }
+	hash := crypto.Keccak256
 	padded := func(a common.Address) []byte { return common.LeftPadBytes(a[:], 32) }
 	domain := hash(
 		hash([]byte("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")),

@@ -64,16 +64,16 @@ func openCache(dir string) (*cache, error) {
 }
 
 // sweep removes desks: those of a process that was killed, or of workers that were not closed.
-func (c *cache) sweep() error { return remove(filepath.Join(c.dir, deskPrefix+"*"), "") }
+func (c *cache) sweep() error { return removeAll(c.dir, deskPrefix, "") }
 
-// remove removes what matches a pattern, but for one.
-func remove(pattern, except string) error {
-	paths, err := filepath.Glob(pattern)
+// removeAll removes what a directory has with a prefix, but for one.
+func removeAll(dir, prefix, except string) error {
+	list, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	for _, path := range paths {
-		if path != except {
+	for _, e := range list {
+		if path := filepath.Join(dir, e.Name()); strings.HasPrefix(e.Name(), prefix) && path != except {
 			if err := os.RemoveAll(path); err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (c *cache) identify(files, name string, code []byte) error {
 	}
 	id.Sum(c.print[:0])
 	c.shelf = filepath.Join(c.dir, shelfPrefix+hex.EncodeToString(c.print[:16]))
-	if err := remove(filepath.Join(c.dir, shelfPrefix+"*"), c.shelf); err != nil {
+	if err := removeAll(c.dir, shelfPrefix, c.shelf); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(c.shelf, 0o700); err != nil {
@@ -224,12 +224,12 @@ func (c *cache) desk() (*desk, error) {
 	}
 	d := &desk{cache: c, dir: dir}
 	if d.wazero, err = wazero.NewCompilationCacheWithDir(dir); err == nil {
-		var made []string
-		if made, err = filepath.Glob(filepath.Join(dir, "wazero-*")); err == nil && len(made) != 1 {
+		var made []os.DirEntry
+		if made, err = os.ReadDir(dir); err == nil && len(made) != 1 {
 			err = fmt.Errorf("wazero made %d directories in %s, not one", len(made), dir)
 		}
 		if err == nil {
-			d.files = made[0]
+			d.files = filepath.Join(dir, made[0].Name())
 			return d, nil
 		}
 	}

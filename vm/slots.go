@@ -7,6 +7,8 @@ type slots struct {
 	entries []slot
 	// index finds entries once there are too many to look through.
 	index map[common.Hash]int
+	// dirty are the entries to flush, by place, in the order in which they were first written.
+	dirty []int
 }
 
 type slot struct {
@@ -17,19 +19,30 @@ type slot struct {
 // indexedSlots is where a map becomes faster than looking at each entry.
 const indexedSlots = 16
 
-func (c *slots) find(key common.Hash) *slot {
+// find returns the place of a slot in entries, or −1.
+func (c *slots) find(key common.Hash) int {
 	if len(c.entries) > indexedSlots {
 		if i, ok := c.index[key]; ok {
-			return &c.entries[i]
+			return i
 		}
-		return nil
+		return -1
 	}
 	for i := range c.entries {
 		if c.entries[i].key == key {
-			return &c.entries[i]
+			return i
 		}
 	}
-	return nil
+	return -1
+}
+
+// write changes an entry.
+func (c *slots) write(i int, value common.Hash) {
+	e := &c.entries[i]
+	e.value = value
+	if !e.dirty {
+		e.dirty = true
+		c.dirty = append(c.dirty, i)
+	}
 }
 
 func (c *slots) add(s slot) {
@@ -51,15 +64,18 @@ func (c *slots) reset() {
 	if cap(c.entries) > 4*indexedSlots {
 		c.entries = nil
 	}
-	c.entries = c.entries[:0]
+	if cap(c.dirty) > 4*indexedSlots {
+		c.dirty = nil
+	}
+	c.entries, c.dirty = c.entries[:0], c.dirty[:0]
 }
 
 // storageLoad (key, dest) reads a slot.
 func (r *running) storageLoad(s []uint64) {
 	key, dest := r.hash(s[0]), r.view(s[1], 32)
-	if cached := r.slots.find(key); cached != nil {
+	if i := r.slots.find(key); i >= 0 {
 		r.payInk(inkCachedSlot)
-		copy(dest, cached.value[:])
+		copy(dest, r.slots.entries[i].value[:])
 		return
 	}
 	value, cold := r.State.Load(r.Contract, key)
@@ -75,23 +91,22 @@ func (r *running) storageLoad(s []uint64) {
 // storageCache (key, value) writes a slot of the cache.
 func (r *running) storageCache(s []uint64) {
 	key, value := r.hash(s[0]), r.hash(s[1])
-	if cached := r.slots.find(key); cached != nil {
+	if i := r.slots.find(key); i >= 0 {
 		r.payInk(inkCachedSlot)
-		cached.value, cached.dirty = value, true
+		r.slots.write(i, value)
 		return
 	}
 	r.payInk(inkNewSlot)
-	r.slots.add(slot{key, value, true})
+	r.slots.add(slot{key: key})
+	r.slots.write(len(r.slots.entries)-1, value)
 }
 
-// storageFlush (clear) stores what was written since the last flush, in the order in which the slots were first
-// used. A frame that has written nothing may flush where nothing may be written: SDKs do so at every exit.
+// storageFlush (clear) stores what was written since the last flush, in the order in which the slots were
+// written. A frame that has written nothing may flush where nothing may be written: SDKs do so at every exit. It
+// looks at what it stores and at nothing else: a flush of many clean slots costs no more than the call.
 func (r *running) storageFlush(s []uint64) {
-	for i := range r.slots.entries {
+	for _, i := range r.slots.dirty {
 		e := &r.slots.entries[i]
-		if !e.dirty {
-			continue
-		}
 		if r.Static {
 			panic(errTrap)
 		}
@@ -102,6 +117,7 @@ func (r *running) storageFlush(s []uint64) {
 		r.payGas(storeGas(stored, stored.Current != e.value))
 		e.dirty = false
 	}
+	r.slots.dirty = r.slots.dirty[:0]
 	if uint32(s[0]) != 0 {
 		r.slots.reset()
 	}

@@ -26,8 +26,8 @@ type journal struct {
 	codeIndex map[common.Hash]int32
 
 	// Of the transaction at hand, reset by begin.
-	number    uint32 // of transactions begun: what was warm for another one is cold
-	transient map[slotKey]common.Hash
+	number    uint32                  // of transactions begun: what was warm for another one is cold
+	transient map[slotKey]common.Hash // nil before the first write
 	logs      []*types.Log
 	undo      undo
 }
@@ -111,11 +111,10 @@ func (j *journal) begin() {
 	if j.slotIndex == nil {
 		j.slotIndex = make(map[slotKey]int32)
 		j.codeIndex = make(map[common.Hash]int32)
-		j.transient = make(map[slotKey]common.Hash)
 	}
-	j.number++ // at most MaxBlockTransactions
-	clear(j.transient)
-	j.logs = nil // the receipt has them
+	j.number++        // at most MaxBlockTransactions
+	j.transient = nil // clearing one that was large once would take as long in every transaction after
+	j.logs = nil      // the receipt has them
 	u := &j.undo
 	u.accounts, u.slots, u.transient = u.accounts[:0], u.slots[:0], u.transient[:0]
 	u.warmAccounts, u.warmSlots = u.warmAccounts[:0], u.warmSlots[:0]
@@ -299,6 +298,9 @@ func (j *journal) StoreTransient(contract common.Address, key, value common.Hash
 	was := j.transient[k]
 	if was == value {
 		return
+	}
+	if j.transient == nil {
+		j.transient = make(map[slotKey]common.Hash)
 	}
 	j.undo.transient = append(j.undo.transient, transientUndo{k, was})
 	j.transient[k] = value

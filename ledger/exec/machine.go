@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -20,8 +21,8 @@ type machine struct {
 	// run is the worker's Run with the caller's context.
 	run   func(*vm.Frame) (vm.Answer, error)
 	block vm.Block
-	// versions of codes that ran; code that is stored again has the same.
-	versions map[common.Hash]meter.Version
+	// known codes of accounts, so that a block reads each once for what it says here.
+	known map[common.Hash]codeFacts
 
 	// Of the transaction at hand, set by begin.
 	origin common.Address
@@ -57,8 +58,8 @@ type message struct {
 func (m *machine) begin(msg *message) {
 	m.journal.begin()
 	m.worker.Begin()
-	if m.versions == nil {
-		m.versions = make(map[common.Hash]meter.Version)
+	if m.known == nil {
+		m.known = make(map[common.Hash]codeFacts)
 	}
 	m.origin, m.open = msg.from, m.open[:0]
 	m.warmAccount(msg.from)
@@ -95,7 +96,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 	switch {
 	case t.account.CodeHash != common.Hash{}:
 		out.CodeHash = t.account.CodeHash
-		out.CodeSize = len(m.code(out.CodeHash))
+		out.CodeSize = m.facts(out.CodeHash).size
 	case !t.account.IsEmpty():
 		out.CodeHash = types.EmptyCodeHash
 	}
@@ -133,7 +134,7 @@ func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, inpu
 		answer = m.native(native, input, gas)
 	} else if hash := m.account(code).CodeHash; hash != (common.Hash{}) {
 		if kind != vm.DelegateCall {
-			env.Reentrant = m.isOpen(env.Contract)
+			env.Reentrant = slices.Contains(m.open, env.Contract)
 			m.open = append(m.open, env.Contract)
 		}
 		answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Input: input, Gas: gas})
@@ -153,7 +154,7 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	if m.failure != nil {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
-	f.State, f.World, f.Metering = &m.journal, m, m.version(f.CodeHash)
+	f.State, f.World, f.Metering = &m.journal, m, m.facts(f.CodeHash).version
 	answer, err := m.run(f)
 	if err != nil {
 		m.failure = err
@@ -162,26 +163,22 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	return answer
 }
 
-// version returns the rules that code was activated under.
-func (m *machine) version(hash common.Hash) meter.Version {
-	if v, ok := m.versions[hash]; ok {
-		return v
+// codeFacts is what does not change about code, whoever stores it.
+type codeFacts struct {
+	version meter.Version // of the rules that it was activated under
+	size    int
+}
+
+// facts returns those of code that is stored.
+func (m *machine) facts(hash common.Hash) codeFacts {
+	if f, ok := m.known[hash]; ok {
+		return f
 	}
 	a, ok := m.activation(hash)
 	if !ok {
 		panic("exec: the code of an account was activated")
 	}
-	v := meter.Version(a.Version)
-	m.versions[hash] = v
-	return v
-}
-
-// isOpen says whether a contract has a frame of its own.
-func (m *machine) isOpen(a common.Address) bool {
-	for i := len(m.open) - 1; i >= 0; i-- {
-		if m.open[i] == a {
-			return true
-		}
-	}
-	return false
+	f := codeFacts{meter.Version(a.Version), len(m.code(hash))}
+	m.known[hash] = f
+	return f
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
@@ -182,8 +182,8 @@ func BenchmarkProof_Verify(b *testing.B) {
 	}
 }
 
-// BenchmarkState_Load also says what a loaded state costs: memory, and a whole cycle of the garbage
-// collector with nothing else to do.
+// BenchmarkState_Load also says what a loaded state takes of memory, and how much of that the garbage collector
+// looks through.
 func BenchmarkState_Load(b *testing.B) {
 	const keys = 1_000_000
 	for _, kind := range kinds() {
@@ -192,31 +192,54 @@ func BenchmarkState_Load(b *testing.B) {
 }
 
 func benchLoad(b *testing.B, cs []ledger.Change) {
-	var before, after runtime.MemStats
 	var keep struct{ s *state.State }
-	var with, without time.Duration
-	collect := func() time.Duration {
-		start := time.Now()
-		runtime.GC()
-		return time.Since(start)
-	}
+	var before, after, scanBefore, scanAfter uint64
 	for b.Loop() {
 		b.StopTimer()
 		keep.s = nil // one state at a time
-		runtime.GC()
-		without = collect()
-		runtime.ReadMemStats(&before)
+		before, scanBefore = heap()
 		b.StartTimer()
 		keep.s = loaded(b, cs)
 		b.StopTimer()
-		runtime.GC()
-		with = collect()
-		runtime.ReadMemStats(&after)
+		after, scanAfter = heap()
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(keep.s.Len()), "RAM-B/key")
+	n := float64(keep.s.Len())
+	b.ReportMetric(float64(after-before)/n, "RAM-B/key")
+	b.ReportMetric((float64(scanAfter)-float64(scanBefore))/n, "scanned-B/key")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/1Mkeys")
-	b.ReportMetric(float64((with-without).Microseconds())/1000, "GC-ms")
+}
+
+// heap collects garbage and returns the bytes that live, and those of them which the collector looks through.
+func heap() (live, scanned uint64) {
+	runtime.GC()
+	runtime.GC() // what finalizers held
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
+}
+
+// TestState_leavesTheGarbageCollectorNothing: neither accounts nor slots make a collection longer.
+func TestState_leavesTheGarbageCollectorNothing(t *testing.T) {
+	const keys = 100_000
+	for _, kind := range kinds() {
+		t.Run(kind.name, func(t *testing.T) {
+			cs := kind.changes(keys)
+			live, scanned := heap()
+			s := state.New()
+			if _, err := s.Apply(0, cs); err != nil {
+				t.Fatal(err)
+			}
+			liveAfter, scannedAfter := heap()
+			if liveAfter < live+100*keys {
+				t.Errorf("%d keys are said to take %d bytes", s.Len(), int64(liveAfter-live))
+			}
+			if more := int64(scannedAfter - scanned); more > keys {
+				t.Errorf("the garbage collector looks through %d bytes more for %d keys", more, s.Len())
+			}
+			runtime.KeepAlive(cs)
+		})
+	}
 }
 
 func BenchmarkState_Account(b *testing.B) {

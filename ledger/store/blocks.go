@@ -192,10 +192,7 @@ func (s *Store) parts(height uint64) (*parts, error) {
 	if b.hashes, err = payloadHashes(b.ordered); err != nil {
 		return nil, err
 	}
-	v, err := s.read(tableReceipts, height)
-	if errors.Is(err, ErrNotFound) {
-		return nil, corruptf(blocksName, "block %d has a header but no receipts", height)
-	}
+	v, err := s.receipts(height)
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +200,15 @@ func (s *Store) parts(height uint64) (*parts, error) {
 		return nil, corruptf(blocksName, "block %d: %w", height, err)
 	}
 	return b, nil
+}
+
+// receipts reads table 'R'.
+func (s *Store) receipts(height uint64) ([]byte, error) {
+	v, err := s.read(tableReceipts, height)
+	if errors.Is(err, ErrNotFound) {
+		return nil, corruptf(blocksName, "block %d has a header but no receipts", height)
+	}
+	return v, err
 }
 
 // payloadHashes returns the transactions that a block names. Block 0 has no payload.

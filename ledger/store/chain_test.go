@@ -275,6 +275,7 @@ func (c *chain) check(s *store.Store) {
 			len(got.Transactions) != len(want.Transactions) || !bytes.Equal(got.Ordered.Finalization, want.Ordered.Finalization) {
 			c.t.Fatalf("block %d differs", h)
 		}
+		c.checkBlockLogs(s, h)
 	}
 	if haveIndex {
 		c.checkIndex(s, progress)
@@ -306,6 +307,24 @@ func (c *chain) checkLogs(s *store.Store, tip uint64) {
 			if err != nil || !slices.Equal(got, want) {
 				c.t.Fatalf("logs for %v from %d are in blocks %d, %v; want %d", q, from, got, err, want)
 			}
+		}
+	}
+}
+
+// checkBlockLogs compares the logs of a block, read alone, with those in its receipts.
+func (c *chain) checkBlockLogs(s *store.Store, height uint64) {
+	c.t.Helper()
+	for _, q := range []store.LogQuery{{}, {Addresses: []common.Address{{0xfe}}}, {Topics: [][]common.Hash{{transferred}}}} {
+		var want []*types.Log
+		for _, r := range c.blocks[height].Receipts {
+			for _, l := range r.Logs {
+				if q.Matches(l) {
+					want = append(want, l)
+				}
+			}
+		}
+		if got, err := s.Logs(q, height); err != nil || !reflect.DeepEqual(got, want) {
+			c.t.Fatalf("logs of block %d for %v are %+v, %v; want %+v", height, q, got, err, want)
 		}
 	}
 }

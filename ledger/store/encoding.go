@@ -53,6 +53,9 @@ type storedReceipt struct {
 	Logs    []storedLog
 }
 
+// storedReceiptFields is how many fields a storedReceipt has, the last of which is Logs.
+const storedReceiptFields = 5
+
 type storedLog struct {
 	Address common.Address
 	Topics  []common.Hash

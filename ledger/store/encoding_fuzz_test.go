@@ -77,6 +77,10 @@ func FuzzDecodeReceipts(f *testing.F) {
 		if len(receipts)+len(drops) != len(ordered) {
 			t.Fatalf("%d receipts and %d drops for %d transactions", len(receipts), len(drops), len(ordered))
 		}
+		chosen, err := store.ChooseLogs(b, store.LogQuery{})
+		if err != nil {
+			t.Fatalf("the logs of %x are not found: %v", b, err)
+		}
 		logs := uint(0)
 		for i, r := range receipts {
 			if r.TransactionIndex != uint(i) || r.BlockHash != header.Hash() || r.Bloom != types.CreateBloom(r) {
@@ -86,8 +90,15 @@ func FuzzDecodeReceipts(f *testing.F) {
 				if l.Index != logs || l.TxHash != r.TxHash {
 					t.Fatalf("log %d is %+v", logs, l)
 				}
+				short := &types.Log{Address: l.Address, Topics: l.Topics, Data: l.Data, TxIndex: l.TxIndex, Index: l.Index}
+				if !reflect.DeepEqual(chosen[logs], short) {
+					t.Fatalf("log %d is read alone as %+v, want %+v", logs, chosen[logs], short)
+				}
 				logs++
 			}
+		}
+		if int(logs) != len(chosen) {
+			t.Fatalf("%d logs are %d when they are read alone", logs, len(chosen))
 		}
 		for _, d := range drops {
 			if ordered[d.Index] != d.Hash || d.Reason.Err() == nil {

@@ -131,6 +131,8 @@ func ask(t *testing.T, c *chain, s *store.Store) {
 			func(h uint64) error { _, err := s.Header(h); return err },
 			func(h uint64) error { _, err := s.Ordered(h); return err },
 			func(h uint64) error { _, _, err := s.Receipts(h); return err },
+			func(h uint64) error { _, err := s.Logs(store.LogQuery{}, h); return err },
+			func(h uint64) error { _, err := s.LogBlocks(store.LogQuery{}, 0, h); return err },
 			func(h uint64) error { _, err := s.Finalization(h); return err },
 			func(h uint64) error { _, err := s.ExecCert(h); return err },
 		} {

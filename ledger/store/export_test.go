@@ -45,3 +45,9 @@ func EncodePosting(offsets []uint16) []byte {
 	}
 	return encodePosting(&s)
 }
+
+// ChooseLogs reads the logs out of stored receipts that a query chooses.
+func ChooseLogs(stored []byte, q LogQuery) ([]*types.Log, error) {
+	logs, _, err := chooseLogs(stored, &q)
+	return logs, err
+}

@@ -27,11 +27,11 @@ type body struct {
 	charge int    // where in out the price of the open basic block is, or −1
 	cost   uint64 // of the open basic block
 
-	scratch bool // the four locals after the function's own are used
-	calls   bool // functions, not only refill
-	control, targets, loops,
-	nesting int // deepest
-	values int // see words
+	scratch                 bool // the four locals after the function's own are used
+	calls                   bool // functions, not only refill
+	control, targets, loops int
+	values                  int    // see words
+	effort                  effort // of compiling what is kept
 }
 
 // block is an entry of the control stack: a block, loop or if that is open, or the function itself.
@@ -42,6 +42,7 @@ type block struct {
 	unreachable bool // what follows up to its end cannot run
 	dead        bool // it began where nothing is kept
 	targeted    bool // a branch that is kept goes to its end
+	begin       int  // of a loop, see effort
 }
 
 // rewrite appends the function to the code and returns the gas for compiling it.
@@ -58,8 +59,9 @@ func (b *body) rewrite(index uint32) uint64 {
 	b.operands, b.blocks = b.operands[:0], b.blocks[:0]
 	b.height, b.dead, b.charge, b.cost = 0, false, -1, 0
 	b.scratch, b.calls = false, false
-	b.control, b.targets, b.loops, b.nesting, b.values = 0, 0, 0, 0, 0
+	b.control, b.targets, b.loops, b.values = 0, 0, 0, 0
 	groups := b.readLocals()
+	b.effort.reset(len(b.locals), len(typ.params))
 
 	b.blocks = append(b.blocks, block{form: opBlock, result: typ.result()})
 	b.spend(uint64(b.prices.entry) + uint64(b.prices.local)*uint64(len(b.locals)))
@@ -77,9 +79,7 @@ func (b *body) rewrite(index uint32) uint64 {
 	}
 	before := len(b.code)
 	b.finish(groups)
-	p := &b.prices.activation
-	locals := uint64(len(b.locals))
-	return p.function + p.bodyByte*uint64(len(b.code)-before) + p.loopLocal*locals*uint64(b.loops) + p.nestLocal*locals*uint64(b.nesting)
+	return b.effort.gas(&b.prices.activation, len(b.code)-before, m.mutable)
 }
 
 // group is a number of locals of one type.
@@ -263,7 +263,9 @@ func (b *body) numeric(op byte, in *instruction) {
 	}
 	b.pop(in.in[0])
 	b.push(in.out)
-	b.keep(op, in)
+	if b.keep(op, in) && in.class == Div {
+		b.effort.checks += checksOfDivision
+	}
 }
 
 // choose is select.
@@ -293,6 +295,7 @@ func (b *body) access(op byte, in *instruction) {
 		b.push(in.out)
 	}
 	if b.keep(op, in) {
+		b.effort.checks++
 		b.out = binary.AppendUvarint(b.out, uint64(align))
 		b.out = binary.AppendUvarint(b.out, uint64(offset))
 	}
@@ -307,12 +310,19 @@ func (b *body) local(op byte, in *instruction) {
 	t := b.locals[i]
 	if in.form != opLocalGet {
 		b.pop(t)
-		b.values += len(b.blocks) // each block around it may have to join its values
 	}
 	if in.form != opLocalSet {
 		b.push(t)
 	}
-	b.keepIndex(op, in, i)
+	if !b.keep(op, in) {
+		return
+	}
+	b.out = binary.AppendUvarint(b.out, uint64(i))
+	if in.form == opLocalGet {
+		b.effort.get(i)
+	} else {
+		b.effort.write(i)
+	}
 }
 
 func (b *body) global(op byte, in *instruction) {
@@ -345,6 +355,7 @@ func (b *body) call(op byte, in *instruction) {
 		return
 	}
 	b.calls = true
+	b.effort.call(t)
 	b.keepIndex(op, in, b.m.useFunction(i))
 }
 
@@ -366,6 +377,7 @@ func (b *body) callIndirect(op byte, in *instruction) {
 	index, t := b.m.useType(typ, b.at)
 	b.apply(t)
 	b.calls = true
+	b.effort.call(t)
 	b.m.useTable()
 	b.keepIndex(op, in, index)
 	b.out = append(b.out, 0)

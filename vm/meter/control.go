@@ -66,12 +66,15 @@ func (b *body) open(op byte, in *instruction) {
 		if in.form != opBlock {
 			b.settle()
 		}
-		if in.form == opLoop {
+		switch in.form {
+		case opLoop:
 			b.loops++
+			b.effort.pass(pointsOfLoop, len(b.operands))
+		case opIf:
+			b.effort.pass(1, len(b.operands))
 		}
-		b.nesting = max(b.nesting, len(b.blocks))
 	}
-	b.blocks = append(b.blocks, block{form: in.form, result: result, height: len(b.operands), dead: b.dead})
+	b.blocks = append(b.blocks, block{form: in.form, result: result, height: len(b.operands), dead: b.dead, begin: b.effort.points})
 }
 
 func (b *body) tooManyControl(in *instruction) {
@@ -107,6 +110,7 @@ func (b *body) otherwise(op byte) {
 	top.form, top.unreachable = opElse, false
 	if !top.dead {
 		b.settle()
+		b.effort.pass(1, len(b.operands))
 		b.out = append(b.out, op)
 		b.dead = false
 	}
@@ -129,6 +133,11 @@ func (b *body) close(op byte) {
 		}
 		if last || top.targeted || top.form == opIf || top.form == opElse {
 			b.settle()
+			b.effort.pass(1, len(b.operands))
+			b.effort.join(top.begin)
+		}
+		if top.form == opLoop {
+			b.effort.loop(top.begin)
 		}
 		b.dead = false
 	}
@@ -178,6 +187,7 @@ func (b *body) branch(op byte, in *instruction) {
 	}
 	if !b.dead {
 		b.settle()
+		b.effort.pass(pointsOfBranch, len(b.operands))
 	}
 }
 
@@ -195,6 +205,7 @@ func (b *body) branchTable(op byte, in *instruction) {
 	b.pop(i32)
 	kept := b.keep(op, in)
 	if kept {
+		b.effort.pass(n+1, len(b.operands))
 		b.out = binary.AppendUvarint(b.out, uint64(n))
 	}
 	arity := -1

@@ -31,7 +31,8 @@ func (m *module) encode(code []byte) []byte {
 		e.section(9, e.elementSection)
 	}
 	e.section(10, func() {
-		e.count(len(m.queue) + len(e.entries))
+		e.count(ownFunctions + len(m.queue) + len(e.entries))
+		e.name(string(m.deepen()))
 		e.out = append(e.out, code...)
 		e.entryFunctions()
 	})
@@ -59,6 +60,7 @@ func (e *encoder) section(id byte, content func()) {
 func (e *encoder) u32(v uint32) { e.out = binary.AppendUvarint(e.out, uint64(v)) }
 func (e *encoder) count(n int)  { e.out = binary.AppendUvarint(e.out, uint64(n)) }
 
+// name appends anything with its length before it.
 func (e *encoder) name(s string) {
 	e.count(len(s))
 	e.out = append(e.out, s...)
@@ -73,7 +75,7 @@ func (e *encoder) constant(t valueType, v int64) {
 }
 
 func (e *encoder) typeSection() {
-	e.count(len(e.usedTypes) + ownImports)
+	e.count(len(e.usedTypes) + ownImports + ownFunctions)
 	for _, i := range e.usedTypes {
 		t := &e.types[i]
 		e.out = append(e.out, 0x60)
@@ -82,6 +84,7 @@ func (e *encoder) typeSection() {
 	}
 	e.out = append(e.out, 0x60, 1, byte(i64), 0)            // refill
 	e.out = append(e.out, 0x60, 1, byte(i32), 1, byte(i32)) // grow
+	e.out = append(e.out, 0x60, 0, 0)                       // deepen
 }
 
 func (e *encoder) importSection() {
@@ -100,7 +103,8 @@ func (e *encoder) importSection() {
 }
 
 func (e *encoder) functionSection() {
-	e.count(len(e.queue) + len(e.entries))
+	e.count(ownFunctions + len(e.queue) + len(e.entries))
+	e.u32(uint32(len(e.usedTypes) + ownImports))
 	for _, f := range e.queue {
 		e.u32(e.types[e.declared[f]].order - 1)
 	}
@@ -122,7 +126,7 @@ func (e *encoder) memorySection() {
 }
 
 func (e *encoder) globalSection() {
-	e.count(len(e.globals) + 2)
+	e.count(len(e.globals) + ownGlobals)
 	for _, g := range e.globals {
 		e.out = append(e.out, byte(g.typ), 0)
 		if g.mutable {
@@ -134,6 +138,8 @@ func (e *encoder) globalSection() {
 	e.constant(i64, 0)
 	e.out = append(e.out, byte(i32), 1)
 	e.constant(i32, StackWords)
+	e.out = append(e.out, byte(i32), 1)
+	e.constant(i32, noMark)
 }
 
 func (e *encoder) exportSection() {
@@ -148,7 +154,7 @@ func (e *encoder) exportSection() {
 		if x.kind == kindFunction {
 			index = e.useFunction(index)
 			if i := slices.Index(e.entries, x.index); i >= 0 {
-				index = uint32(len(e.imports) + ownImports + len(e.queue) + i)
+				index = uint32(len(e.imports) + ownImports + ownFunctions + len(e.queue) + i)
 			}
 		}
 		add(x.name, x.kind, index)
@@ -179,9 +185,7 @@ func (e *encoder) entryFunctions() {
 			code = binary.AppendUvarint(append(code, opcodeLocalGet), uint64(i))
 		}
 		code = binary.AppendUvarint(append(code, opcodeCall), uint64(e.useFunction(f)))
-		code = append(code, opcodeEnd)
-		e.count(len(code))
-		e.out = append(e.out, code...)
+		e.name(string(append(code, opcodeEnd)))
 	}
 }
 
@@ -190,7 +194,18 @@ func (e *encoder) dataSection() {
 	for _, d := range e.data {
 		e.u32(0)
 		e.constant(i32, int64(int32(d.offset)))
-		e.count(len(d.bytes))
-		e.out = append(e.out, d.bytes...)
+		e.name(string(d.bytes))
+	}
+}
+
+// appendSigned appends a signed LEB128.
+func appendSigned(out []byte, v int64) []byte {
+	for {
+		b := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
+			return append(out, b)
+		}
+		out = append(out, b|0x80)
 	}
 }

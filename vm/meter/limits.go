@@ -8,7 +8,7 @@ const (
 	// MaxPages is what the memories of a module, and of a whole transaction, can have: 8 MiB.
 	MaxPages = 128
 	// StackWords is what a transaction's frames have for their functions' locals and operands; tercet_stack
-	// starts with it. A word stands for at most 381 bytes of the compiler's 50 MB.
+	// starts with it.
 	StackWords = 128 << 10
 
 	// GasExport and StackExport are the counters' names.
@@ -20,15 +20,16 @@ const (
 	maxFunctions   = 4096
 	maxLocals      = 1024 // with the parameters
 	maxBodyBytes   = 64 << 10
-	maxNesting     = 256       // of blocks in a function
-	maxControl     = 4096      // block, loop, if, br_if and br_table in a function
-	maxTargets     = 4096      // of a function's br_tables
-	maxLocalsLoops = 16 << 10  // locals × loops of a function: a compiler looks at each local for each loop
-	maxTable       = 4096      // entries
-	maxSegments    = 128       // of data, and of elements
-	maxGlobals     = 1024      //
+	maxNesting     = 256      // of blocks in a function
+	maxControl     = 4096     // block, loop, if, br_if and br_table in a function
+	maxTargets     = 4096     // of a function's br_tables
+	maxLocalsLoops = 16 << 10 // locals × loops of a function: a compiler looks at each local for each loop
+	maxTypes       = 4096
+	maxTable       = 4096 // entries
+	maxSegments    = 128  // of data, and of elements
+	maxGlobals     = 1024
 	maxNameBytes   = 512       // of an import, an export or a custom section
-	maxTypes       = 4096      //
-	valuesPerWord  = 16        // values that a compiler may keep in one word of the stack, see body.words
+	valuesPerWord  = 4         // values of a body that one word of the stack is for, see body.words
+	wordsPerStep   = 4096      // of the stack that a module's functions use beyond the first, paid at a time
 	reservedPrefix = "tercet_" // of our own names
 )

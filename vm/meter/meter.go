@@ -93,11 +93,22 @@ func (m *module) result(wasm []byte) *Module {
 		res.HasConstructor = res.HasConstructor || e.name == constructorName
 	}
 	slices.Sort(res.Exports)
-	var data uint64
+	res.InstanceInk = m.instanceInk()
+	return res
+}
+
+// instanceInk is the price of an instance: what is made, resolved or copied for each.
+func (m *module) instanceInk() uint64 {
+	var bytes, functions int
 	for _, d := range m.data {
-		data += uint64(len(d.bytes))
+		bytes += len(d.bytes)
+	}
+	if m.indirect {
+		for _, s := range m.elements {
+			functions += len(s.functions)
+		}
 	}
 	p := m.prices
-	res.InstanceInk = p.instance + uint64(m.pages)*p.page + uint64(m.tableSize)*p.element + data*uint64(p.copied)
-	return res
+	return p.instance + uint64(m.pages)*p.page + uint64(m.tableSize)*p.element + uint64(bytes)*uint64(p.copied) +
+		uint64(len(m.imports))*p.imported + uint64(len(m.globals))*p.global + uint64(functions)*p.filledElement
 }

@@ -32,6 +32,7 @@ type module struct {
 	queue         []uint32 // functions in the result, by index among those with a body, in order
 	order         []uint32 // place of a function in queue, plus one
 	indirect      bool     // an instruction that is kept calls through the table
+	mutable       int      // globals, with our own
 	activationGas uint64
 }
 
@@ -307,7 +308,7 @@ func (m *module) useFunction(index uint32) uint32 {
 		m.queue = append(m.queue, i)
 		m.order[i] = uint32(len(m.queue))
 	}
-	return n + ownImports + m.order[i] - 1
+	return n + ownImports + ownFunctions + m.order[i] - 1
 }
 
 // useTable keeps the table, and every function in it: any of them can be called through it.
@@ -344,12 +345,12 @@ func (m *module) functions() []byte {
 	}
 	b := body{m: m, r: &m.r, prices: m.prices, code: make([]byte, 0, 3*len(m.r.buf))}
 	p := &m.prices.activation
-	m.activationGas = p.module + p.perGlobals*uint64(len(m.globals))
-	for _, d := range m.data {
-		m.activationGas += p.dataByte * uint64(len(d.bytes))
-	}
-	for _, e := range m.elements {
-		m.activationGas += p.dataByte * uint64(len(e.functions))
+	m.activationGas = p.module + p.byte*uint64(len(m.r.buf)) + p.global*uint64(len(m.globals))
+	m.mutable = ownGlobals
+	for _, g := range m.globals {
+		if g.mutable {
+			m.mutable++
+		}
 	}
 	for i := 0; i < len(m.queue) && m.r.err == nil; i++ { // the queue grows
 		m.activationGas += b.rewrite(m.queue[i])

@@ -43,8 +43,7 @@ func check(t *testing.T, refusals []refusal) {
 	for _, c := range refusals {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := meter.Rewrite(c.module.Encode(), meter.Current)
-			var refused *meter.RefusedError
-			if !errors.As(err, &refused) {
+			if _, ok := errors.AsType[*meter.RefusedError](err); !ok {
 				t.Fatalf("got %v, want a refusal", err)
 			}
 			if !strings.Contains(err.Error(), c.want) {

@@ -146,6 +146,29 @@ func (m *machine) compile(wasm []byte) wazero.CompiledModule {
 	return compiled
 }
 
+// enter calls an export of an instance and returns the ink that it used.
+func (m *machine) enter(instance api.Module, gas int64, export string, args ...uint64) (used int64, result uint64, err error) {
+	m.t.Helper()
+	m.called, m.refills = nil, 0
+	var counter api.MutableGlobal
+	if g := instance.ExportedGlobal(meter.GasExport); g != nil {
+		counter = g.(api.MutableGlobal)
+		m.reserve = gas
+		m.fill(counter)
+	}
+	results, err := instance.ExportedFunction(export).Call(m.t.Context(), args...)
+	if err == nil && len(results) > 0 {
+		result = results[0]
+	}
+	if counter != nil {
+		used = gas - m.reserve - int64(counter.Get())
+		if words := instance.ExportedGlobal(meter.StackExport).Get(); err == nil && uint32(words) != meter.StackWords {
+			m.t.Errorf("%d words of stack after a call, want %d", uint32(words), meter.StackWords)
+		}
+	}
+	return used, result, err
+}
+
 func (m *machine) call(compiled wazero.CompiledModule, gas int64, export string, args ...uint64) outcome {
 	m.t.Helper()
 	// Anonymous instances of a limited memory, so that growing beyond it fails in the raw module, too.
@@ -154,25 +177,8 @@ func (m *machine) call(compiled wazero.CompiledModule, gas int64, export string,
 		m.t.Fatalf("instantiating: %v", err)
 	}
 	defer instance.Close(m.t.Context())
-	m.called, m.refills = nil, 0
-	var counter api.MutableGlobal
-	if g := instance.ExportedGlobal(meter.GasExport); g != nil {
-		counter = g.(api.MutableGlobal)
-		m.reserve = gas
-		m.fill(counter)
-	}
 	var o outcome
-	results, err := instance.ExportedFunction(export).Call(m.t.Context(), args...)
-	o.err = err
-	if err == nil && len(results) > 0 {
-		o.result = results[0]
-	}
-	if counter != nil {
-		o.used = gas - m.reserve - int64(counter.Get())
-		if words := instance.ExportedGlobal(meter.StackExport).Get(); err == nil && uint32(words) != meter.StackWords {
-			m.t.Errorf("%d words of stack after a call, want %d", uint32(words), meter.StackWords)
-		}
-	}
+	o.used, o.result, o.err = m.enter(instance, gas, export, args...)
 	if mem := instance.Memory(); mem != nil {
 		b, _ := mem.Read(0, mem.Size())
 		o.memory = string(b)

@@ -223,8 +223,7 @@ func (r *specRun) refuse(c specCommand) {
 		r.Fatal(err)
 	}
 	_, err = meter.RewriteProgram(wasm, nil, true)
-	var refused *meter.RefusedError
-	if !errors.As(err, &refused) {
+	if _, ok := errors.AsType[*meter.RefusedError](err); !ok {
 		r.Errorf("line %d: %s was not refused (%s): %v", c.Line, c.Filename, c.Text, err)
 	}
 	r.refused++

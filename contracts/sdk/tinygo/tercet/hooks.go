@@ -34,7 +34,7 @@ func HookStorageCacheBytes32(key, value unsafe.Pointer)
 // HookStorageFlushCache is vm_hooks.storage_flush_cache.
 //
 //go:wasmimport vm_hooks storage_flush_cache
-func HookStorageFlushCache(clear uint32)
+func HookStorageFlushCache(drop uint32)
 
 // HookTransientLoadBytes32 is vm_hooks.transient_load_bytes32.
 //

@@ -1,0 +1,23 @@
+;; Calls: through the table, of host functions, of functions that call nothing. A start function, a constructor, a
+;; function with floats that nothing reaches, exports that are dropped.
+(module
+  (type $unary (func (param i32) (result i32)))
+  (import "vm_hooks" "read_args" (func $read_args (param i32)))
+  (import "vm_hooks" "block_number" (func $block_number (result i64)))
+  (memory (export "memory") 1 2)
+  (global $calls (mut i32) (i32.const 0))
+  (global (export "__heap_base") i32 (i32.const 1024))
+  (table 3 funcref)
+  (elem (i32.const 1) $double $unused)
+  (func $double (param i32) (result i32) (i32.add (local.get 0) (local.get 0)))
+  (func $unused (param i64 i64))
+  (func $half (param f64) (result f64) (f64.mul (local.get 0) (f64.const 0.5)))
+  (func $init (global.set $calls (i32.const 7)))
+  (start $init)
+  (func (export "user_entrypoint") (param i32) (result i32)
+    (call $read_args (i32.const 16))
+    (global.set $calls (i32.add (global.get $calls) (i32.wrap_i64 (call $block_number))))
+    (call_indirect (type $unary) (local.get 0) (i32.const 1)))
+  (func (export "user_constructor") (param i32) (result i32) (i32.const 0))
+  (func (export "mark_used"))
+  (data (i32.const 8) "data"))
