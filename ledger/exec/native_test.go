@@ -37,11 +37,8 @@ func TestNative_agreesWithGoEthereum(t *testing.T) {
 	}
 	for number, inputs := range precompiledInputs(t) {
 		a := common.BytesToAddress(binary.BigEndian.AppendUint16(nil, number))
-		// Osaka bounds modexp's numbers (EIP-7823) and has the curve P-256; its price of modexp is another.
+		// Osaka bounds modexp's numbers and prices them anew (EIP-7823, EIP-7883) and has the curve P-256.
 		want, price := geth.PrecompiledContractsOsaka[a], geth.PrecompiledContractsOsaka[a].RequiredGas
-		if number == 5 {
-			price = geth.PrecompiledContractsPrague[a].RequiredGas
-		}
 		r := mrand.New(mrand.NewPCG(uint64(number), 1))
 		succeeded, failed := 0, 0
 		for i := range rounds {
