@@ -105,6 +105,16 @@ func (e *Engine) Worker() (*Worker, error) {
 	return w, nil
 }
 
+// CallWorker makes a worker for calls that no chain has asked for: it uses the cache and adds nothing to it, so that
+// nobody can fill a disk, or take the room of a chain's contracts, by asking questions.
+func (e *Engine) CallWorker() (*Worker, error) {
+	w, err := e.Worker()
+	if err == nil && w.desk != nil {
+		w.desk.reads = true
+	}
+	return w, err
+}
+
 // zeros is randomness for contracts, of which there is none.
 type zeros struct{}
 
