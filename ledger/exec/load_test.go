@@ -17,7 +17,7 @@ func loadGas(modules ...[]byte) uint64 {
 	for _, m := range modules {
 		bytes += 5000 + len(m)
 	}
-	return 4 * uint64(max(bytes-8192, 0))
+	return 4 * uint64(max(bytes-16<<10, 0))
 }
 
 // installOther puts a puppet whose code nobody else has at an address.

@@ -41,8 +41,8 @@ const (
 	// the price does not.
 	loadByteGas = 4
 	loadBytes   = 5000
-	// freeLoadBytes are paid by the intrinsic gas: one small contract.
-	freeLoadBytes = 8192
+	// freeLoadBytes are paid by the intrinsic gas: one contract of the usual size.
+	freeLoadBytes = 16 << 10
 )
 
 // knownCode is what there is to know about code that runs. Code that is undone and stored again has the same.
