@@ -101,6 +101,17 @@ portable: ## Compile the node without cgo, and what does not need LevelDB for WA
 fuzz-short: ## Fuzz every target for FUZZTIME=5s.
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
+PROGRAMS ?=
+FIRST    ?=
+
+.PHONY: contracts-same
+contracts-same: machine ## PROGRAMS=1000000 random contracts from seed FIRST=0: the same in every way to run them.
+	.ci/contracts-same $(or $(PROGRAMS),1000000) $(or $(FIRST),0)
+
+.PHONY: contracts-same-arm64
+contracts-same-arm64: machine ## PROGRAMS=10000 of them, the same on arm64 (Debian: qemu-user-static).
+	.ci/contracts-same arm64 $(or $(PROGRAMS),10000) $(or $(FIRST),0)
+
 .PHONY: incidents
 incidents: ## Show that each incident's tests fail when the incident is seeded.
 	.ci/incidents
@@ -222,6 +233,10 @@ accept-damage: machine ## Damaged and contested homes: one clear line, nothing l
 accept-wipe: machine ## Nodes without blocks or journal, or killed while they rebuild, come back.
 	$(LONG) 'TestNetwork_(wiped|wipedIdle|killedInRebuild)$$'
 
+.PHONY: accept-contracts
+accept-contracts: machine ## Contracts of all kinds under a mixed load and kill -9: the same everywhere.
+	$(LONG) 'TestNetwork_contracts$$'
+
 .PHONY: accept-soak
 accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
 	$(LONG) 'TestNetwork_soak$$'
@@ -240,6 +255,12 @@ machine: ## Say what the figures below it were measured on.
 bench: machine ## Run the benchmarks BENCH=. of PKG=./... for BENCHTIME=1s, COUNT=1 times.
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 60m $(PKG) \
 		| grep -Ev '^(\?|ok|PASS|goos|goarch|cpu)|testlog\.go|^--- BENCH|output truncated' || true
+
+REPEATS ?= 5
+
+.PHONY: contracts-figures
+contracts-figures: machine ## What contracts cost: calls, gas, metering, beside go-ethereum's; medians of REPEATS=5.
+	@.ci/contracts-figures $(REPEATS)
 
 .PHONY: benchstat
 benchstat: $(TOOLS)/benchstat-$(BENCHSTAT_VERSION) ## Compare two files of bench output: make benchstat OLD=a NEW=b.

@@ -87,3 +87,23 @@ func TestGenesis_Deployers(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecodeDeployers(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(ledger.EncodeDeployers([]common.Address{{1}, {2}}))
+	f.Add(ledger.EncodeDeployers([]common.Address{{2}, {1}}))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		list, err := ledger.DecodeDeployers(value)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(ledger.EncodeDeployers(list), value) {
+			t.Fatalf("%x decodes to %v", value, list)
+		}
+		for _, a := range list {
+			if ok, err := ledger.MayDeploy(value, a); !ok || err != nil {
+				t.Fatalf("%s may not deploy: %v", a, err)
+			}
+		}
+	})
+}

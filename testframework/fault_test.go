@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/big"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -181,12 +182,46 @@ func TestCluster_replicaFollows(t *testing.T) {
 	must(t, c.Check(ctx, []*types.Receipt{receipt}))
 }
 
-func TestCluster_contractCreationIsRefused(t *testing.T) {
-	c, ctx := start(t, testframework.Options{Nodes: 1})
-	raw, err := c.Sign(0, &types.LegacyTx{Gas: 100_000, GasPrice: new(big.Int), Data: []byte{0x60}})
+// TestCluster_contracts deploys a counter and calls it while a node is killed and comes back: every node has the
+// receipts, also of the creation that cannot be, and the same state.
+func TestCluster_contracts(t *testing.T) {
+	c, ctx := start(t, testframework.Options{})
+	counter, err := os.ReadFile("../vm/testdata/counter.wasm")
 	must(t, err)
-	_, err = c.Client(0).Send(ctx, raw)
-	if err == nil || !strings.Contains(err.Error(), "contract creation is not supported yet") {
-		t.Errorf("got %v, want a refusal that says what is not supported", err)
+	var seen []*types.Receipt
+	execute := func(i int, data *types.LegacyTx) *types.Receipt {
+		t.Helper()
+		data.Nonce, data.GasPrice = uint64(len(seen)), new(big.Int)
+		raw, err := c.Sign(0, data)
+		must(t, err)
+		hash, err := c.Client(i).Send(ctx, raw)
+		must(t, err)
+		r, err := c.WaitReceipt(ctx, i, hash)
+		must(t, err)
+		seen = append(seen, r)
+		return r
 	}
+	if r := execute(0, &types.LegacyTx{Gas: 100_000, Data: []byte{0x60, 0x80, 0x60, 0x40}}); r.Status != 0 {
+		t.Errorf("bytecode of the EVM is deployed: %+v", r)
+	}
+	at := execute(1, &types.LegacyTx{Gas: 5_000_000, Data: counter}).ContractAddress
+	for i := range 8 {
+		switch i {
+		case 2:
+			must(t, c.Kill(3))
+		case 5:
+			must(t, c.Start(ctx, 3))
+		}
+		if r := execute(i%3, &types.LegacyTx{Gas: 200_000, To: &at}); r.Status != 1 {
+			t.Fatalf("call %d: %+v", i, r)
+		}
+	}
+	must(t, c.WaitCertified(ctx, 3, seen[len(seen)-1].BlockNumber.Uint64()))
+	var count common.Hash
+	must(t, c.Client(3).Call(ctx, &count, "eth_getStorageAt", at, common.Hash{}, "latest"))
+	if count != (common.Hash{31: 8}) {
+		t.Errorf("the count is %s", count)
+	}
+	must(t, c.Check(ctx, seen))
+	must(t, c.Audit())
 }

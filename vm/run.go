@@ -110,7 +110,7 @@ func (w *Worker) run(ctx context.Context, f *Frame) (Answer, error) {
 		return Answer{}, &FaultError{f.CodeHash, err}
 	}
 	r.stack[0] = uint64(len(f.Input))
-	outcome := Success
+	var outcome Outcome
 	if err := function.CallWithStack(ctx, r.stack[:]); err == nil {
 		outcome = statusOutcome(r.stack[0])
 	} else if outcome, err = r.ended(ctx, err); err != nil {

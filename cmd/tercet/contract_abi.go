@@ -85,8 +85,7 @@ func decodeABI(raw []byte) (contractABI, error) {
 func readContractFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		var cause *fs.PathError
-		if errors.As(err, &cause) {
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
 			err = cause.Err
 		}
 		return nil, usage("reading %s: %w", path, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -162,8 +161,8 @@ func (c *chain) call(ctx context.Context, m *message, t *target, block string) (
 	defer cancel()
 	var result hexutil.Bytes
 	if err := c.ask(ctx, &result, "eth_call", m.object(), block); err != nil {
-		if errors.As(explain(t.abi, err), new(*revertError)) {
-			err = fmt.Errorf("%s %w", t.function.signature(), explain(t.abi, err))
+		if err = explain(t.abi, err); isRevert(err) {
+			err = fmt.Errorf("%s %w", t.function.signature(), err)
 		}
 		return nil, nil, err
 	}

@@ -85,8 +85,7 @@ func check(raw []byte) (checkReport, error) {
 	}
 	report.Bytes, report.StoredBytes = len(c.wasm), len(c.code)
 	m, err := meter.Rewrite(c.wasm, meter.Current)
-	var why *meter.RefusedError
-	if errors.As(err, &why) {
+	if why, ok := errors.AsType[*meter.RefusedError](err); ok {
 		report.Refused = &refused{why.Function, why.Offset, why.What + ": " + why.Reason}
 	}
 	if err != nil {

@@ -70,8 +70,7 @@ func (p *project) run(ctx context.Context, env []string, name string, args ...st
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, failed := errors.AsType[*exec.ExitError](err); failed {
 		return fmt.Errorf("%s does not compile: correct what %s says above", p.source, filepath.Base(name))
 	}
 	if err != nil {
@@ -96,8 +95,8 @@ func missing(what, how string) error {
 }
 
 func compileC(ctx context.Context, p *project) error {
-	const install = `run "apt install clang-14 lld-14" (Debian and its relatives), or put a clang that knows wasm32, with wasm-ld, on the PATH`
-	clang, ok := program("clang-14", "clang")
+	const install = `run "apt install clang-14 lld-14" on Debian 12, "apt install clang lld" on others, or put a clang that knows wasm32, with wasm-ld, on the PATH`
+	clang, ok := program("clang-14", "clang", "clang-19")
 	if !ok {
 		return missing("clang", install)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/big"
 
@@ -102,7 +101,7 @@ func (c *chain) knows(ctx context.Context, code []byte) (bool, error) {
 	m := message{to: &precompile, data: append(selector[:], hash...), value: new(big.Int)}
 	var result hexutil.Bytes
 	err = explain(nil, c.ask(ctx, &result, "eth_call", m.object(), "latest"))
-	if errors.As(err, new(*revertError)) {
+	if isRevert(err) {
 		return false, nil
 	}
 	return len(result) == common.HashLength && result[common.HashLength-1] != 0, err

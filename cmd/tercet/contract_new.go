@@ -27,7 +27,7 @@ func newContractNew() *cobra.Command {
 constructor, methods, an event and an error of its own, what it offers (abi.json), and
 the SDK it is written with, as source. Nothing else is needed but the compiler:
 
-  c                clang and lld:    apt install clang-14 lld-14
+  c                clang and lld:    apt install clang-14 lld-14 (newer systems: clang lld)
   assemblyscript   asc from npm:     npm install, in the directory
   rust             cargo:            apt install cargo libstd-rust-dev-wasm32 lld-14
   go               TinyGo 0.40:      https://tinygo.org/getting-started/install/`,

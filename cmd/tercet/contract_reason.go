@@ -81,11 +81,11 @@ func (l decodedLog) String() string {
 	if l.name != "" {
 		return callText(l.name, l.Arguments)
 	}
-	text := "data " + l.Data
+	texts := []string{"data " + l.Data}
 	for i, t := range l.Topics {
-		text += fmt.Sprintf(", topic %d %s", i, t)
+		texts = append(texts, fmt.Sprintf("topic %d %s", i, t))
 	}
-	return text
+	return strings.Join(texts, ", ")
 }
 
 func decodeLogs(entries contractABI, logs []*types.Log) []decodedLog {

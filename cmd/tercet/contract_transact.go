@@ -70,10 +70,15 @@ type revertError struct {
 
 func (e *revertError) Error() string { return "reverted: " + e.reason }
 
+func isRevert(err error) bool {
+	_, ok := errors.AsType[*revertError](err)
+	return ok
+}
+
 // explain makes a *revertError of what a node answered about a call that reverted.
 func explain(entries contractABI, err error) error {
-	var answered *rpcError
-	if !errors.As(err, &answered) || answered.Code != codeReverted {
+	answered, ok := errors.AsType[*rpcError](err)
+	if !ok || answered.Code != codeReverted {
 		return err
 	}
 	var data hexutil.Bytes
@@ -103,7 +108,7 @@ func (c *chain) transact(ctx context.Context, key *ecdsa.PrivateKey, m *message,
 	if m.gas == 0 {
 		var estimate hexutil.Uint64
 		if err := c.ask(ctx, &estimate, "eth_estimateGas", m.object()); err != nil {
-			if err = explain(entries, err); errors.As(err, new(*revertError)) {
+			if err = explain(entries, err); isRevert(err) {
 				err = fmt.Errorf("nothing was sent: the transaction would have %w", err)
 			}
 			return nil, err
@@ -153,8 +158,7 @@ func (c *chain) whyReverted(ctx context.Context, m *message, entries contractABI
 	var result hexutil.Bytes
 	before := hexutil.EncodeBig(new(big.Int).Sub(receipt.BlockNumber, big.NewInt(1)))
 	err := explain(entries, c.ask(ctx, &result, "eth_call", m.object(), before))
-	var reverted *revertError
-	if errors.As(err, &reverted) {
+	if reverted, ok := errors.AsType[*revertError](err); ok {
 		return reverted
 	}
 	return &revertError{reason: "the state that it found is gone, so the reason is not known: call it again to see"}
@@ -174,7 +178,7 @@ func amount(text string) (*big.Int, error) {
 	}
 	whole, fraction, _ := strings.Cut(digits, ".")
 	n, ok := new(big.Int).SetString(whole+fraction+strings.Repeat("0", max(decimals-len(fraction), 0)), 10)
-	if !ok || len(digits) > 100 || len(fraction) > decimals || n.Sign() < 0 || n.BitLen() > 256 || strings.ContainsAny(digits, "+-_") {
+	if !ok || whole == "" || len(digits) > 100 || len(fraction) > decimals || n.Sign() < 0 || n.BitLen() > 256 || strings.ContainsAny(digits, "+-_") {
 		return nil, usage("--value %s: write an amount like 5, 0.5ether or 30gwei", text)
 	}
 	return n, nil

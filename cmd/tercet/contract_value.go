@@ -213,11 +213,9 @@ func parseList(t abi.Type, v reflect.Value, text string) error {
 		return fmt.Errorf("%q has %d elements: %s takes %d", text, len(items), t, want)
 	}
 	for i, item := range items {
-		elem, into := t.Elem, reflect.Value{}
+		elem, at := t.Elem, v.Index
 		if t.T == abi.TupleTy {
-			elem, into = t.TupleElems[i], v.Field(i)
-		} else {
-			into = v.Index(i)
+			elem, at = t.TupleElems[i], v.Field
 		}
 		if elem.T == abi.StringTy && strings.HasPrefix(item, `"`) {
 			if item, err = strconv.Unquote(item); err != nil {
@@ -228,7 +226,7 @@ func parseList(t abi.Type, v reflect.Value, text string) error {
 		if err != nil {
 			return fmt.Errorf("element %d: %w", i+1, err)
 		}
-		into.Set(parsed)
+		at(i).Set(parsed)
 	}
 	return nil
 }

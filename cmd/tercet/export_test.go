@@ -1,6 +1,11 @@
 package main
 
-import "io"
+import (
+	"io"
+	"math/big"
+
+	"github.com/ethereum/go-ethereum/core/types"
+)
 
 // ReadNetwork reads the network.json of a directory and returns its nodes' names and homes; Save writes it again.
 func ReadNetwork(dir string) (nodes [][2]string, save func() error, err error) {
@@ -65,3 +70,24 @@ func Decode(function string, data []byte) (words []string, values []any, err err
 	}
 	return words, values, err
 }
+
+// RevertReason says what revert data means, with an ABI in any form.
+func RevertReason(entries string, data []byte) (string, error) {
+	known, err := parseHumanABI(entries)
+	if err != nil {
+		return "", err
+	}
+	return revertReason(known, data), nil
+}
+
+// LogText is a log as "contract send" prints it.
+func LogText(entries string, log *types.Log) (string, error) {
+	known, err := parseHumanABI(entries)
+	if err != nil {
+		return "", err
+	}
+	return decodeLog(known, log).String(), nil
+}
+
+// Amount reads an amount of wei.
+func Amount(text string) (*big.Int, error) { return amount(text) }

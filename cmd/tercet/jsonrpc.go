@@ -29,7 +29,8 @@ type rpcError struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-func (e *rpcError) Error() string { return e.Message }
+// Error is one line for the terminal: whoever answers at an address chooses the text.
+func (e *rpcError) Error() string { return printable(e.Message) }
 
 // callRPC asks a node one JSON-RPC question and decodes the result into out. An answer that is an error is an
 // *rpcError.
@@ -102,8 +103,7 @@ func rpcFlag(cmd *cobra.Command, url *string) {
 
 // unreachable says what to do about a node that did not answer; what it answered stays as it is.
 func unreachable(err error) error {
-	var answered *rpcError
-	if err == nil || errors.As(err, &answered) || errors.Is(err, context.Canceled) {
+	if _, answered := errors.AsType[*rpcError](err); answered || err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)

@@ -132,7 +132,7 @@ func Load(root fs.FS) (*Module, error) {
 
 func (m *Module) add(root fs.FS, p string, d fs.DirEntry, byDir map[string]*Package) error {
 	info, err := d.Info()
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxTextBytes {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxTextBytes || p == ".git" { // of a worktree: a file
 		return err
 	}
 	data, err := fs.ReadFile(root, p)

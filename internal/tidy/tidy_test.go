@@ -149,6 +149,7 @@ func TestLoad_leavesOut(t *testing.T) {
 		".hidden/n.go":        source,
 		"node_modules/x/n.go": source,
 		"p/blob":              {Data: []byte{'a', 0, 'b'}},
+		".git":                {Data: []byte("gitdir: /elsewhere\n")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +160,9 @@ func TestLoad_leavesOut(t *testing.T) {
 	for _, text := range m.Texts {
 		if strings.HasSuffix(text.Path, "blob") {
 			t.Error("a file with NUL bytes is not text")
+		}
+		if text.Path == ".git" {
+			t.Error("where a worktree has its repository is not part of the module")
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestEstimate(t *testing.T) {
 		{"transfer", &nobody, 1, nil, 21_000},
 		{"transfer with data", &nobody, 1, []byte{0, 1}, 21_020},
 		{"call", &puppetA, 0, script{}.store(1, 5), 0},
-		{"call of the chain's own contract", ptr(common.BytesToAddress([]byte{2})), 0, []byte("abc"), 0},
+		{"call of the chain's own contract", new(common.BytesToAddress([]byte{2})), 0, []byte("abc"), 0},
 		{"needs more than it uses", &puppetA, 0, script{}.call(puppetB, 0, 500_000, script{}.gas()), 0},
 		{"nested needs more than it uses", &puppetA, 0, nested(6), 0},
 		{"creation", nil, 1, packed(t, script{}.store(1, 5)), 0},
@@ -189,8 +189,6 @@ func nested(depth int) script {
 	return inner
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestOverride(t *testing.T) {
 	c := puppets(t)
 	c.storage[puppetA] = map[common.Hash]common.Hash{word(1): word(11), word(2): word(22)}
@@ -214,7 +212,7 @@ func TestOverride(t *testing.T) {
 		{"balance", map[common.Address]exec.AccountOverride{nobody: {Balance: uint256.NewInt(9)}}, puppetA, script{}.balance(nobody), []common.Hash{word(9)}},
 		{"module", map[common.Address]exec.AccountOverride{nobody: {Code: &puppet}}, nobody, script{}.load(1).codeHash(nobody), []common.Hash{word(0), crypto.Keccak256Hash(puppet)}},
 		{"stored code", map[common.Address]exec.AccountOverride{nobody: {Code: &packedCode}}, nobody, script{}.codeHash(nobody), []common.Hash{packedHash(t)}},
-		{"creation", map[common.Address]exec.AccountOverride{nobody: {Code: ptr(packed(t, nil))}}, nobody, script{}.codeHash(nobody), []common.Hash{packedHash(t)}},
+		{"creation", map[common.Address]exec.AccountOverride{nobody: {Code: new(packed(t, nil))}}, nobody, script{}.codeHash(nobody), []common.Hash{packedHash(t)}},
 		{"no code", map[common.Address]exec.AccountOverride{puppetB: {Code: new([]byte), Nonce: new(uint64)}}, puppetA, script{}.codeHash(puppetB), []common.Hash{types.EmptyCodeHash}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -234,7 +232,7 @@ func TestOverride(t *testing.T) {
 			}
 		})
 	}
-	state, err := exec.Override(c, map[common.Address]exec.AccountOverride{from: {Nonce: ptr(uint64(7))}})
+	state, err := exec.Override(c, map[common.Address]exec.AccountOverride{from: {Nonce: new(uint64(7))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,9 +242,9 @@ func TestOverride(t *testing.T) {
 	}
 	for name, o := range map[string]exec.AccountOverride{
 		"keep one of them":                  {State: slot(1, 1), StateDiff: slot(1, 1)},
-		"compile the contract":              {Code: ptr(common.FromHex("6080604052"))},
-		"truncated or damaged":              {Code: ptr([]byte("\x00asm\x01\x00\x00\x00\xff"))},
-		"overriding account 0x999999999999": {Code: ptr([]byte("\x00asm"))},
+		"compile the contract":              {Code: new(common.FromHex("6080604052"))},
+		"truncated or damaged":              {Code: new([]byte("\x00asm\x01\x00\x00\x00\xff"))},
+		"overriding account 0x999999999999": {Code: new([]byte("\x00asm"))},
 	} {
 		if _, err := exec.Override(c, map[common.Address]exec.AccountOverride{nobody: o}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want %q", err, name)
@@ -272,7 +270,7 @@ func TestOverride_bombs(t *testing.T) {
 		if _, err := exec.Override(c, overrides); err != nil {
 			t.Fatalf("%d of %d gas: %v", i, module.ActivationGas, err)
 		}
-		overrides[common.Address{byte(i)}] = exec.AccountOverride{Code: ptr(append(bomb[:len(bomb):len(bomb)], 0, 2, 1, byte(i)))} // a section
+		overrides[common.Address{byte(i)}] = exec.AccountOverride{Code: new(append(bomb[:len(bomb):len(bomb)], 0, 2, 1, byte(i)))} // a section
 	}
 	if _, err := exec.Override(c, overrides); err == nil || !strings.Contains(err.Error(), "override less code") {
 		t.Errorf("%d codes of %d gas to activate are allowed: %v", len(overrides), module.ActivationGas, err)

@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/ledger/exec"
+	"github.com/tercet-chain/tercet/vm"
 )
 
 var (
@@ -478,4 +480,17 @@ func BenchmarkExecute_contract(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(txs)*float64(b.N)/b.Elapsed().Seconds(), "tx/s")
+}
+
+// TestExecute_whenCodeIsMissing_fails: a node that lacks what the others have has no result.
+func TestExecute_whenCodeIsMissing_fails(t *testing.T) {
+	c := puppets(t)
+	c.accounts[puppetB] = ledger.Account{Nonce: 1, CodeHash: common.Hash{1}}
+	c.values[string(ledger.CodeKey(common.Hash{1}))] = ledger.EncodeActivation(ledger.Activation{Version: 1, ModuleBytes: 1})
+	tx := c.sign(0, &puppetA, 0, 1_000_000, script{}.call(puppetB, 0, allGas, nil).store(1, 1))
+	o := &ledger.Ordered{Height: 1, TimeMs: c.genesis.TimeMs}
+	var fault *vm.FaultError
+	if res, err := exec.Execute(t.Context(), c.worker, c.genesis, c.parent, o, []*ledger.Transaction{tx}, c); res != nil || !errors.As(err, &fault) {
+		t.Errorf("%+v, %v", res, err)
+	}
 }

@@ -28,8 +28,8 @@ type journal struct {
 	sizes map[common.Hash]int
 
 	// Of the transaction at hand, reset by begin.
-	number    uint32 // of transactions begun: what was warm for another one is cold
-	transient map[slotKey]common.Hash
+	number    uint32                  // of transactions begun: what was warm for another one is cold
+	transient map[slotKey]common.Hash // nil before the first write
 	logs      []*types.Log
 	undo      undo
 }
@@ -114,11 +114,10 @@ func (j *journal) begin() {
 		j.slotIndex = make(map[slotKey]int32)
 		j.codeIndex = make(map[common.Hash]int32)
 		j.sizes = make(map[common.Hash]int)
-		j.transient = make(map[slotKey]common.Hash)
 	}
-	j.number++ // at most MaxBlockTransactions
-	clear(j.transient)
-	j.logs = nil // the receipt has them
+	j.number++        // at most MaxBlockTransactions
+	j.transient = nil // clearing one that was large once would take as long in every transaction after
+	j.logs = nil      // the receipt has them
 	u := &j.undo
 	u.accounts, u.slots, u.transient = u.accounts[:0], u.slots[:0], u.transient[:0]
 	u.warmAccounts, u.warmSlots = u.warmAccounts[:0], u.warmSlots[:0]
@@ -312,6 +311,9 @@ func (j *journal) StoreTransient(contract common.Address, key, value common.Hash
 	was := j.transient[k]
 	if was == value {
 		return
+	}
+	if j.transient == nil {
+		j.transient = make(map[slotKey]common.Hash)
 	}
 	j.undo.transient = append(j.undo.transient, transientUndo{k, was})
 	j.transient[k] = value

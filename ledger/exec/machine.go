@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -153,7 +154,7 @@ func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, inpu
 		answer = m.native(native, input, gas)
 	} else if hash := m.account(code).CodeHash; hash != (common.Hash{}) {
 		if kind != vm.DelegateCall {
-			env.Reentrant = m.isOpen(env.Contract)
+			env.Reentrant = slices.Contains(m.open, env.Contract)
 			m.open = append(m.open, env.Contract)
 		}
 		answer = m.frame(&vm.Frame{Env: *env, CodeHash: hash, Input: input, Gas: gas})

@@ -36,9 +36,6 @@ func TestNative_agreesWithGoEthereum(t *testing.T) {
 		rounds = 10
 	}
 	for number, inputs := range precompiledInputs(t) {
-		a := common.BytesToAddress(binary.BigEndian.AppendUint16(nil, number))
-		// Osaka bounds modexp's numbers and prices them anew (EIP-7823, EIP-7883) and has the curve P-256.
-		want, price := geth.PrecompiledContractsOsaka[a], geth.PrecompiledContractsOsaka[a].RequiredGas
 		r := mrand.New(mrand.NewPCG(uint64(number), 1))
 		succeeded, failed := 0, 0
 		for i := range rounds {
@@ -46,28 +43,54 @@ func TestNative_agreesWithGoEthereum(t *testing.T) {
 			if i >= len(inputs) {
 				input = mutate(r, input)
 			}
-			if number == 9 && len(input) > 4 {
-				input[0], input[1] = 0, 0 // few rounds
-			}
-			wantOutput, err := want.Run(input)
-			output, gas, ok := c.precompiled(a, input)
-			switch {
-			case ok != (err == nil):
-				t.Fatalf("%#x of %x: success %t, go-ethereum says %v", number, input, ok, err)
-			case !ok:
+			if c.compareNative(number, input) {
+				succeeded++
+			} else {
 				failed++
-				continue
-			case !bytes.Equal(output, wantOutput):
-				t.Fatalf("%#x of %x: %x, want %x", number, input, output, wantOutput)
-			case gas != price(input):
-				t.Fatalf("%#x of %x: %d gas, want %d", number, input, gas, price(input))
 			}
-			succeeded++
 		}
 		if succeeded == 0 || number >= 6 && number <= 9 && failed == 0 {
 			t.Errorf("%#x: %d inputs succeed, %d fail: the inputs are too tame", number, succeeded, failed)
 		}
 	}
+}
+
+// compareNative runs a precompiled contract here and there, and says whether it succeeds.
+func (c *chain) compareNative(number uint16, input []byte) bool {
+	c.t.Helper()
+	if number == 9 && len(input) > 4 {
+		input[0], input[1] = 0, 0 // few rounds
+	}
+	a := common.BytesToAddress(binary.BigEndian.AppendUint16(nil, number))
+	// Osaka bounds modexp's numbers and prices them anew (EIP-7823, EIP-7883) and has the curve P-256.
+	want, price := geth.PrecompiledContractsOsaka[a], geth.PrecompiledContractsOsaka[a].RequiredGas
+	wantOutput, err := want.Run(input)
+	output, gas, ok := c.precompiled(a, input)
+	switch {
+	case ok != (err == nil):
+		c.t.Fatalf("%#x of %x: success %t, go-ethereum says %v", number, input, ok, err)
+	case !ok:
+		return false
+	case !bytes.Equal(output, wantOutput):
+		c.t.Fatalf("%#x of %x: %x, want %x", number, input, output, wantOutput)
+	case gas != price(input):
+		c.t.Fatalf("%#x of %x: %d gas, want %d", number, input, gas, price(input))
+	}
+	return true
+}
+
+func FuzzNative(f *testing.F) {
+	for number, inputs := range precompiledInputs(f) {
+		for _, input := range inputs {
+			f.Add(number, input)
+		}
+	}
+	f.Fuzz(func(t *testing.T, number uint16, input []byte) {
+		if (number == 0 || number > 9) && number != 0x100 || len(input) > 1<<12 {
+			t.Skip()
+		}
+		newChain(t).compareNative(number, bytes.Clone(input))
+	})
 }
 
 // mutate changes a byte, cuts or lengthens.

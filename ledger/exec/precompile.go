@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/big"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -21,7 +22,7 @@ func padded(input []byte, offset, size uint64) []byte {
 	if uint64(len(input)) == size {
 		return input
 	}
-	return append(input[:len(input):len(input)], make([]byte, size-uint64(len(input)))...)
+	return append(slices.Clip(input), make([]byte, size-uint64(len(input)))...)
 }
 
 // ecrecover answers with the address that signed, and with nothing for what is not a signature.

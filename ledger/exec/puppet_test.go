@@ -182,8 +182,9 @@ type chain struct {
 
 func (c *chain) Account(a common.Address) ledger.Account                { return c.accounts[a] }
 func (c *chain) Storage(a common.Address, slot common.Hash) common.Hash { return c.storage[a][slot] }
-func (c *chain) Value(key []byte) []byte                                { return c.values[string(key)] }
-func (c *chain) Code(hash common.Hash) []byte                           { return c.codes[hash] }
+
+func (c *chain) Value(key []byte) []byte      { return c.values[string(key)] }
+func (c *chain) Code(hash common.Hash) []byte { return c.codes[hash] }
 
 var _ tercet.Reader = (*chain)(nil)
 

@@ -96,23 +96,46 @@ func (s *Server) collectLogs(ctx context.Context, q *logQuery, from, to uint64) 
 
 // logsOf returns the logs of a block that match, and about how many bytes they are.
 func (s *Server) logsOf(height uint64, q *store.LogQuery) (logs []*types.Log, size int, err error) {
-	receipts, err := s.receipts(height)
+	found, err := s.matching(height, q)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, r := range receipts {
-		for _, l := range r.Logs {
-			if q.Matches(l) {
-				logs = append(logs, shown(l))
-				size += logBytes(l)
-			}
-		}
-	}
-	if len(logs) > maxBlockLogs {
+	if len(found) > maxBlockLogs {
 		return nil, 0, &codedError{codeLimit, fmt.Sprintf("more than %d logs of block %d match: "+
 			"narrow the query by address or topics, or ask for the receipts of its transactions", maxBlockLogs, height)}
 	}
+	for _, l := range found {
+		logs = append(logs, shown(l))
+		size += logBytes(l)
+	}
 	return logs, size, nil
+}
+
+// matching returns the logs of an executed block that match, from its receipts if they are in memory.
+func (s *Server) matching(height uint64, q *store.LogQuery) ([]*types.Log, error) {
+	if height == 0 {
+		return nil, nil
+	}
+	v := s.recent.byHeight(height)
+	if v == nil {
+		logs, err := s.cfg.Store.Logs(*q, height)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fmt.Errorf("receipts of block %d not found", height)
+		}
+		if err != nil {
+			return nil, s.broken(fmt.Errorf("reading the logs of block %d: %w", height, err))
+		}
+		return logs, nil
+	}
+	var logs []*types.Log
+	for _, r := range v.block.Receipts {
+		for _, l := range r.Logs {
+			if q.Matches(l) {
+				logs = append(logs, l)
+			}
+		}
+	}
+	return logs, nil
 }
 
 // shown is a log as clients know it: a list of no topics is no null.
@@ -123,23 +146,4 @@ func shown(l *types.Log) *types.Log {
 	out := *l
 	out.Topics = []common.Hash{}
 	return &out
-}
-
-// receipts returns the receipts of an executed block without its transactions, whose senders take long to
-// recover.
-func (s *Server) receipts(height uint64) ([]*types.Receipt, error) {
-	if height == 0 {
-		return nil, nil
-	}
-	if v := s.recent.byHeight(height); v != nil {
-		return v.block.Receipts, nil
-	}
-	receipts, _, err := s.cfg.Store.Receipts(height)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("receipts of block %d not found", height)
-	}
-	if err != nil {
-		return nil, s.broken(fmt.Errorf("reading the receipts of block %d: %w", height, err))
-	}
-	return receipts, nil
 }

@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -227,6 +228,18 @@ type Receipt struct {
 	BlockNumber      hexutil.Uint64 `json:"blockNumber"`
 	Status           hexutil.Uint64 `json:"status"`
 	GasUsed          hexutil.Uint64 `json:"gasUsed"`
+	// Digest is of all that the node said, logs included.
+	Digest [sha256.Size]byte `json:"-"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *Receipt) UnmarshalJSON(b []byte) error {
+	type fields Receipt
+	if err := json.Unmarshal(b, (*fields)(r)); err != nil {
+		return err
+	}
+	r.Digest = sha256.Sum256(b)
+	return nil
 }
 
 // Receipt asks for the receipt of a transaction; nil when there is none.

@@ -91,7 +91,7 @@ func (l *Load) feed(ctx context.Context, r *Results) {
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			r.outcomes[i].Store(l.submit(ctx, t, i, due))
+			r.outcomes[i].Store(l.Submit(ctx, t, i, due))
 		})
 	}
 }
@@ -103,8 +103,9 @@ func btoi(b bool) int {
 	return 0
 }
 
-// submit brings one transfer to its receipt.
-func (l *Load) submit(ctx context.Context, t *Transfer, i int, due time.Time) *Outcome {
+// Submit brings one transfer that is due to its receipt, or until ctx ends; i says at which client it
+// begins. It is for loads in which what comes next depends on a receipt, and safe for concurrent use.
+func (l *Load) Submit(ctx context.Context, t *Transfer, i int, due time.Time) *Outcome {
 	o := &Outcome{Transfer: t, Scheduled: due}
 	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
 		// The second term moves an account's next transfer to the next node.

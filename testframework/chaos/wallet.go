@@ -21,15 +21,17 @@ import (
 // transferGas is what a plain transfer costs.
 const transferGas = 21_000
 
-// Transfer is a signed transfer.
+// Transfer is a signed transfer, or another transaction.
 type Transfer struct {
-	Hash common.Hash
-	Raw  []byte
-	From int // index in the wallet
+	Hash  common.Hash
+	Raw   []byte
+	From  int // index in the wallet
+	Nonce uint64
 }
 
 // Wallet is a set of accounts that nobody else uses. It knows what each will have when every transfer
-// that it signed is executed. Its methods are for one goroutine.
+// that it signed is executed. Its methods are for one goroutine, save that [Wallet.Transfer],
+// [Wallet.Transaction] and [Wallet.Sign] may be called at the same time for different accounts.
 type Wallet struct {
 	signer   types.Signer
 	keys     []*ecdsa.PrivateKey
@@ -134,12 +136,35 @@ func (w *Wallet) Transfers(count int) ([]*Transfer, error) {
 		value := big.NewInt(1 + int64(k%97))
 		w.balances[from].Sub(w.balances[from], value)
 		w.balances[to].Add(w.balances[to], value)
-		transfers[i] = &Transfer{From: from}
+		transfers[i] = &Transfer{From: from, Nonce: w.nonces[from]}
 		txs[i] = w.data(k, from, to, value)
 		w.nonces[from]++
 	}
 	w.signed += count
 	return transfers, w.sign(transfers, txs)
+}
+
+// Transfer signs one transfer.
+func (w *Wallet) Transfer(from, to int, value *big.Int) (*Transfer, error) {
+	w.balances[from].Sub(w.balances[from], value)
+	w.balances[to].Add(w.balances[to], value)
+	return w.Transaction(from, &w.accounts[to], value, transferGas, nil)
+}
+
+// Transaction signs an account's next transaction: a call, or a creation where to is nil. Its value has
+// to come back, as it does from whatever fails; [Wallet.Transfer] is for what moves wei.
+func (w *Wallet) Transaction(from int, to *common.Address, value *big.Int, gas uint64, data []byte) (*Transfer, error) {
+	t := []*Transfer{{From: from, Nonce: w.nonces[from]}}
+	err := w.sign(t, []types.TxData{&types.DynamicFeeTx{
+		ChainID: w.signer.ChainID(), Nonce: w.nonces[from], To: to, Value: value, Gas: gas, GasTipCap: new(big.Int), GasFeeCap: new(big.Int), Data: data,
+	}})
+	w.nonces[from]++
+	return t[0], err
+}
+
+// Sign signs a hash: 65 bytes, of which the last is 0 or 1.
+func (w *Wallet) Sign(from int, hash common.Hash) ([]byte, error) {
+	return crypto.Sign(hash[:], w.keys[from])
 }
 
 func (w *Wallet) data(k, from, to int, value *big.Int) types.TxData {

@@ -314,7 +314,6 @@ func (b *body) local(op byte, in *instruction) {
 	t := b.locals[i]
 	if in.form != opLocalGet {
 		b.pop(t)
-		b.values += len(b.blocks) // each block around it may have to join its values
 	}
 	if in.form != opLocalSet {
 		b.push(t)
@@ -326,7 +325,7 @@ func (b *body) local(op byte, in *instruction) {
 	if in.form == opLocalGet {
 		b.effort.get(i)
 	} else {
-		b.effort.write(i, len(b.blocks))
+		b.effort.write(i)
 	}
 }
 

@@ -134,7 +134,7 @@ func (b *body) close(op byte) {
 		if last || top.targeted || top.form == opIf || top.form == opElse {
 			b.settle()
 			b.effort.pass(1, len(b.operands))
-			b.effort.join(top.begin, len(b.blocks)-1)
+			b.effort.join(top.begin)
 		}
 		if top.form == opLoop {
 			b.effort.loop(top.begin)

@@ -7,7 +7,7 @@ import "encoding/binary"
 // register 8 bytes of its own, and joins of branches make values of locals. With 16 bytes for each value, all words
 // together are 8 MB, where wazero's limit is 50 MB: a module ends here first, on every processor.
 func (b *body) words() int {
-	return max(minFrameWords, len(b.locals)+b.height, (b.values+len(b.locals)*b.loops)/valuesPerWord)
+	return max(minFrameWords, len(b.locals)+b.height, (b.values+b.effort.joined+len(b.locals)*b.loops)/valuesPerWord)
 }
 
 // framed says whether the function takes words of the stack. One that calls nothing need not if it is small: it
@@ -65,21 +65,21 @@ func (m *module) deepen() []byte {
 	constant := func(out []byte, v int64) []byte { return appendSigned(append(out, opcodeConst32), v) }
 
 	out := []byte{1, 1, byte(i32)}
-	// if stack < 0 { unreachable }
+	// Below zero is the end.
 	out = append(get(out, stackGlobal), opcodeConst32, 0, opcodeLess32, opcodeIf, emptyType, opcodeUnreachable, opcodeEnd)
-	// if mark == noMark { mark = stack - wordsPerStep }
+	// The first time, the mark is a step below the stack.
 	out = append(constant(get(out, markGlobal), noMark), opcodeEqual32, opcodeIf, emptyType)
 	out = set(append(constant(get(out, stackGlobal), wordsPerStep), opcodeSub32), markGlobal)
-	// else { steps = (mark - stack) / wordsPerStep + 1
+	// Otherwise as many steps as bring it below the stack again,
 	out = append(get(get(append(out, opcodeElse), markGlobal), stackGlobal), opcodeSub32)
 	out = append(constant(out, wordsPerStep), opcodeDivide32, opcodeConst32, 1, opcodeAdd32, opcodeLocalSet, steps)
-	// mark -= steps * wordsPerStep
+	// by which it moves,
 	out = constant(append(get(out, markGlobal), opcodeLocalGet, steps), wordsPerStep)
 	out = set(append(out, opcodeMul32, opcodeSub32), markGlobal)
-	// gas -= steps * price, as for a basic block }
+	// are paid like a basic block.
 	out = append(get(out, gasGlobal), opcodeLocalGet, steps, opcodeExtend, opcodeConst64)
 	out = append(m.appendTake(append(appendSigned(out, int64(m.prices.step)), opcodeMul64, opcodeSub64)), opcodeEnd)
-	// if mark < 0 { mark = 0 }
+	// At zero it stays, to notice the end.
 	out = append(get(out, markGlobal), opcodeConst32, 0, opcodeLess32, opcodeIf, emptyType, opcodeConst32, 0)
 	return append(set(out, markGlobal), opcodeEnd, opcodeEnd)
 }

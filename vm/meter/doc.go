@@ -10,7 +10,7 @@
 //     return. The counter holds a small part only, so that a guest is never long away from its host;
 //   - memory.copy and memory.fill pay for each byte, and memory.grow asks the imported tercet.grow;
 //   - a function that calls takes its words from the exported global tercet_stack and gives them back on every
-//     way out; without enough of them it traps;
+//     way out; without enough of them it traps, and where the stack is deeper than it was, it pays for that;
 //   - only user_entrypoint, user_constructor and memory are exported. A start function runs at the head of the
 //     two functions, so that it pays and can be refused gas like everything else;
 //   - rem is division, multiplication and subtraction, because wazero 1.12.0 miscompiles it on arm64;

@@ -17,9 +17,8 @@ type lifetime struct {
 	// first and last are the points between which it is live, −1 when it is not used; set is the point where it was
 	// set last.
 	first, last, set int
-	// joins are how many ends of blocks may have to join different values of it, if somebody reads it; depth is
-	// the smallest nesting of these ends.
-	joins, depth int
+	// joins are how many ends of blocks may have to join different values of it, if somebody reads it.
+	joins int
 }
 
 // Points of what makes several.
@@ -64,27 +63,17 @@ func (e *effort) get(local uint32) {
 	l.joins = 0
 }
 
-// write sets a local inside depth blocks. Where that is all that can be read further on, nothing is joined.
-func (e *effort) write(local uint32, depth int) {
-	l := e.touch(local)
-	l.set = e.points
-	if depth <= l.depth {
-		l.joins = 0
-	}
-}
+func (e *effort) write(local uint32) { e.touch(local).set = e.points }
 
 func (e *effort) call(t *functionType) {
 	e.calls++
 	e.live += 2 * len(t.params)
 }
 
-// join ends a block, to whose end there are several ways, that began at a point and leaves depth blocks around it.
-func (e *effort) join(begin, depth int) {
+// join ends a block that began at a point, and to whose end there are several ways.
+func (e *effort) join(begin int) {
 	for i := range e.locals {
 		if l := &e.locals[i]; l.set >= begin {
-			if l.joins == 0 || depth < l.depth {
-				l.depth = depth
-			}
 			l.joins++
 		}
 	}

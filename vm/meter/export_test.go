@@ -10,3 +10,6 @@ func RewriteProgram(wasm []byte, keep []string, all bool) (*Module, error) {
 func RewriteSingly(wasm []byte, keep ...string) (*Module, error) {
 	return rewrite(wasm, Current, &laboratory{keep: keep, single: true})
 }
+
+// StepInk is the price of a step of the stack.
+var StepInk = int64(versions[Current].step)

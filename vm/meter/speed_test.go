@@ -15,7 +15,10 @@ import (
 
 // BenchmarkRewrite measures the rewriting itself.
 func BenchmarkRewrite(b *testing.B) {
-	wasm := metertest.Random(7).Encode()
+	wasm, err := os.ReadFile("testdata/programs/programs.wasm")
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.SetBytes(int64(len(wasm)))
 	b.ReportAllocs()
 	for b.Loop() {

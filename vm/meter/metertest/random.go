@@ -5,7 +5,7 @@ import "math/rand/v2"
 // Random returns the program of a seed.
 func Random(seed uint64) *Module {
 	r := rand.New(rand.NewPCG(seed, 0))
-	return generate(&choices{next: r.IntN})
+	return generate(&choices{next: r.IntN}, false)
 }
 
 // FromBytes returns the program that bytes choose, so that a fuzzer can look for one.
@@ -17,7 +17,7 @@ func FromBytes(data []byte) *Module {
 		v := int(data[0])
 		data = data[1:]
 		return v % n
-	}})
+	}}, false)
 }
 
 // choices are where the parts of a program come from. Small numbers choose simple parts.
@@ -27,12 +27,15 @@ type choices struct {
 
 // In a generated program the first globals have a meaning: fuel ends loops and recursions.
 const (
-	fuelGlobal   = 0
-	fuel         = 300 // loops and calls of a program, so that its stack is far below the limit
-	firstGlobal  = 1
-	memoryMask   = 0x7ffc // of most addresses
-	maxStatement = 60     // of a function
+	fuelGlobal  = 0
+	fuel        = 300 // loops and calls of a program, so that its stack is far below the limit
+	firstGlobal = 1
+	memoryMask  = 0x7ffc // of most addresses
 )
+
+// statements are how many a function of a program has at most. Small programs are many in the time that a large one
+// takes; some things happen in large ones only.
+var statements = [...]int{4, 8, 8, 8, 15, 15, 30, 60}
 
 // hostCalls are what programs call: their results do not depend on gas, and arguments that are small
 // addresses and lengths do.
@@ -58,10 +61,14 @@ type program struct {
 	globals []byte // types
 	funcs   []Type // by index among those with a body
 	table   int    // entries with functions
+	most    int    // statements of a function
+	// observed adds the host functions of observers after those that the program calls.
+	observed bool
 }
 
-func generate(c *choices) *Module {
-	p := &program{choices: c}
+func generate(c *choices, observed bool) *Module {
+	p := &program{choices: c, observed: observed}
+	p.most = statements[p.next(len(statements))]
 	p.signatures()
 	m := &p.module
 	m.Memory = &Memory{Min: 1 + uint32(p.next(2)), Max: 2 + uint32(p.next(4))} // small, to be quick to compare
@@ -95,6 +102,9 @@ func generate(c *choices) *Module {
 		m.Funcs = append(m.Funcs, Func{uint32(len(m.Types) - 1), nil, Code{}.Const32(8).Const32(77).Access(0x36, 2, 0).End()})
 		m.Start = &start
 	}
+	if p.observed {
+		p.observe()
+	}
 	return m
 }
 
@@ -122,6 +132,9 @@ func (p *program) signatures() {
 		}
 		p.module.Imports = append(p.module.Imports, Import{"vm_hooks", h.name, uint32(len(p.module.Types))})
 		p.module.Types = append(p.module.Types, t)
+	}
+	if p.observed {
+		p.observers()
 	}
 	p.table = p.next(6)
 }
@@ -215,7 +228,7 @@ func blockType(t byte) byte {
 
 // statement leaves the operands as they are.
 func (f *function) statement(depth int) {
-	if f.statements++; depth <= 0 || f.statements > maxStatement {
+	if f.statements++; depth <= 0 || f.statements > f.most {
 		f.code = f.code.Op(0x01)
 		return
 	}
@@ -431,7 +444,7 @@ func (f *function) call(t byte, depth int) {
 		}
 		f.code = f.code.Const32(at).CallIndirect(uint32(i))
 	} else {
-		f.code = f.code.Call(uint32(len(hostCalls) + i))
+		f.code = f.code.Call(uint32(len(f.module.Imports) + i))
 	}
 	if t == 0 && len(f.funcs[i].Results) > 0 {
 		f.code = f.code.Op(0x1a)
