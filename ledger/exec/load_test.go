@@ -1,6 +1,7 @@
 package exec_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -24,7 +25,7 @@ func loadGas(modules ...[]byte) uint64 {
 func (c *chain) installOther(a common.Address, name byte) []byte {
 	c.t.Helper()
 	c.install(a, 1000)
-	code := append(puppet[:len(puppet):len(puppet)], 0, 2, 1, name) // a section
+	code := append(slices.Clip(puppet), 0, 2, 1, name) // a section
 	account := c.accounts[a]
 	was := account.CodeHash
 	account.CodeHash = crypto.Keccak256Hash(code)

@@ -211,13 +211,3 @@ func (m *machine) codeOf(hash common.Hash) *knownCode {
 	m.known[hash] = code
 	return code
 }
-
-// isOpen says whether a contract has a frame of its own.
-func (m *machine) isOpen(a common.Address) bool {
-	for i := len(m.open) - 1; i >= 0; i-- {
-		if m.open[i] == a {
-			return true
-		}
-	}
-	return false
-}
