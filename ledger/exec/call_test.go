@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -270,7 +271,7 @@ func TestOverride_bombs(t *testing.T) {
 		if _, err := exec.Override(c, overrides); err != nil {
 			t.Fatalf("%d of %d gas: %v", i, module.ActivationGas, err)
 		}
-		overrides[common.Address{byte(i)}] = exec.AccountOverride{Code: new(append(bomb[:len(bomb):len(bomb)], 0, 2, 1, byte(i)))} // a section
+		overrides[common.Address{byte(i)}] = exec.AccountOverride{Code: new(append(slices.Clip(bomb), 0, 2, 1, byte(i)))} // a section
 	}
 	if _, err := exec.Override(c, overrides); err == nil || !strings.Contains(err.Error(), "override less code") {
 		t.Errorf("%d codes of %d gas to activate are allowed: %v", len(overrides), module.ActivationGas, err)

@@ -1,6 +1,7 @@
 package exec_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -17,14 +18,14 @@ func loadGas(modules ...[]byte) uint64 {
 	for _, m := range modules {
 		bytes += 5000 + len(m)
 	}
-	return 4 * uint64(max(bytes-8192, 0))
+	return 4 * uint64(max(bytes-16<<10, 0))
 }
 
 // installOther puts a puppet whose code nobody else has at an address.
 func (c *chain) installOther(a common.Address, name byte) []byte {
 	c.t.Helper()
 	c.install(a, 1000)
-	code := append(puppet[:len(puppet):len(puppet)], 0, 2, 1, name) // a section
+	code := append(slices.Clip(puppet), 0, 2, 1, name) // a section
 	account := c.accounts[a]
 	was := account.CodeHash
 	account.CodeHash = crypto.Keccak256Hash(code)

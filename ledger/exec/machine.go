@@ -42,8 +42,8 @@ const (
 	// the price does not.
 	loadByteGas = 4
 	loadBytes   = 5000
-	// freeLoadBytes are paid by the intrinsic gas: one small contract.
-	freeLoadBytes = 8192
+	// freeLoadBytes are paid by the intrinsic gas: one contract of the usual size.
+	freeLoadBytes = 16 << 10
 )
 
 // knownCode is what there is to know about code that runs. Code that is undone and stored again has the same.
@@ -210,14 +210,4 @@ func (m *machine) codeOf(hash common.Hash) *knownCode {
 	code := &knownCode{version: meter.Version(a.Version), bytes: loadBytes + uint64(a.ModuleBytes)}
 	m.known[hash] = code
 	return code
-}
-
-// isOpen says whether a contract has a frame of its own.
-func (m *machine) isOpen(a common.Address) bool {
-	for i := len(m.open) - 1; i >= 0; i-- {
-		if m.open[i] == a {
-			return true
-		}
-	}
-	return false
 }
