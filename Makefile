@@ -256,6 +256,12 @@ bench: machine ## Run the benchmarks BENCH=. of PKG=./... for BENCHTIME=1s, COUN
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -count $(COUNT) -timeout 60m $(PKG) \
 		| grep -Ev '^(\?|ok|PASS|goos|goarch|cpu)|testlog\.go|^--- BENCH|output truncated' || true
 
+REPEATS ?= 5
+
+.PHONY: contracts-figures
+contracts-figures: machine ## What contracts cost: calls, gas, metering, beside go-ethereum's; medians of REPEATS=5.
+	@.ci/contracts-figures $(REPEATS)
+
 .PHONY: benchstat
 benchstat: $(TOOLS)/benchstat-$(BENCHSTAT_VERSION) ## Compare two files of bench output: make benchstat OLD=a NEW=b.
 	$< $(OLD) $(NEW)

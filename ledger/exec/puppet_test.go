@@ -180,7 +180,7 @@ type chain struct {
 	codes    map[common.Hash][]byte
 }
 
-func (c *chain) Account(a common.Address) ledger.Account { return c.accounts[a] }
+func (c *chain) Account(a common.Address) ledger.Account                { return c.accounts[a] }
 func (c *chain) Storage(a common.Address, slot common.Hash) common.Hash { return c.storage[a][slot] }
 
 func (c *chain) Value(key []byte) []byte      { return c.values[string(key)] }

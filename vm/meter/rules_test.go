@@ -196,6 +196,10 @@ func TestRewrite_refusesWhatDoesNotFit(t *testing.T) {
 			m.Memory, m.Exports = nil, m.Exports[:1]
 			m.Funcs[0].Code = code{}.Const32(0).Access(0x28, 2, 0).End()
 		}), "does not export its memory"},
+		{"overlong number", contract(code{}.Op(0x20, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x1a)), "a number of more than 32 bits in function 0"},
+		{"number of too many bits", contract(code{}.Op(0x20, 0xff, 0xff, 0xff, 0xff, 0x1f, 0x1a)), "a number of more than 32 bits in function 0"},
+		{"overlong constant", contract(code{}.Op(0x41, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x1a)), "in function 0"},
+		{"overlong constant of 64 bits", contract(code{}.Op(0x42, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 0x1a)), "in function 0"},
 		{"alignment", contract(code{}.Const32(0).Access(0x28, 3, 0).Op(0x1a)), "alignment 2^3"},
 	})
 }
