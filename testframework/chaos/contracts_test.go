@@ -28,7 +28,7 @@ import (
 // Gas that each transaction declares: somewhat more than it takes, since blocks are filled by what is declared.
 const (
 	tokenGas       = 150_000
-	notaryGas      = 120_000
+	notaryGas      = 200_000
 	receivablesGas = 500_000
 	creationGas    = 12_000_000
 )
