@@ -106,6 +106,9 @@ func TestSame_randomPrograms(t *testing.T) {
 		}
 	})
 	t.Logf("transactions: success %d, revert %d, out of gas %d, trapped %d", ended[vm.Success].Load(), ended[vm.Revert].Load(), ended[vm.OutOfGas].Load(), ended[vm.Trapped].Load())
+	if ended[vm.Success].Load() < 100 {
+		return // a few programs
+	}
 	for outcome := range vm.Trapped + 1 {
 		if ended[outcome].Load() == 0 {
 			t.Errorf("no transaction ended with outcome %d: the programs do too little", outcome)

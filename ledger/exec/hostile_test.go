@@ -110,28 +110,56 @@ type hostile struct {
 	text string
 }
 
-// TestExecute_badInput fills blocks with creations and calls that are as bad as we can think of. Each ends as it has
-// to, the blocks after them are executed as if nothing had been, and no memory is kept.
-func TestExecute_badInput(t *testing.T) {
-	const gas = 1_000_000
-	c := newChain(t)
-	type input struct {
-		hostile
-		to *common.Address
-	}
-	var inputs []input
+// input is a creation, or a call of a contract.
+type input struct {
+	hostile
+	to *common.Address
+}
+
+// hostileInputs deploys the contracts.
+func (c *chain) hostileInputs() (inputs []input) {
+	c.t.Helper()
 	for _, h := range hostileCode() {
 		inputs = append(inputs, input{h, nil})
 	}
 	for _, h := range hostileCalls() {
 		r := c.run(nil, 0, c.genesis.TxGasCap, h.code)
 		if r.Status != types.ReceiptStatusSuccessful {
-			t.Fatalf("%s: the creation fails", h.name)
+			c.t.Fatalf("%s: the creation fails", h.name)
 		}
 		at := r.ContractAddress
 		h.code = nil
 		inputs = append(inputs, input{h, &at})
 	}
+	return inputs
+}
+
+// hostileBlock executes all of them in a block, which is full then.
+func (c *chain) hostileBlock(inputs []input, gas uint64) {
+	c.t.Helper()
+	c.genesis.BlockGasLimit = gas * uint64(len(inputs))
+	key, from := testKey(c.t, 0)
+	var txs []*ledger.Transaction
+	for i, in := range inputs {
+		txs = append(txs, sign(c.t, c.genesis, key, &types.LegacyTx{Nonce: c.accounts[from].Nonce + uint64(i), To: in.to, Gas: gas, Data: in.code}))
+	}
+	res := c.block(txs...)
+	if len(res.Receipts) != len(inputs) {
+		c.t.Fatalf("%d receipts of %d: %v", len(res.Receipts), len(inputs), res.Drops)
+	}
+	for i, r := range res.Receipts {
+		if done := r.Status == types.ReceiptStatusSuccessful; done != (inputs[i].want == vm.Success) {
+			c.t.Errorf("%s: status %d", inputs[i].name, r.Status)
+		}
+	}
+}
+
+// TestExecute_badInput fills blocks with creations and calls that are as bad as we can think of. Each ends as it has
+// to, the blocks after them are executed as if nothing had been, and no memory is kept.
+func TestExecute_badInput(t *testing.T) {
+	const gas = 1_000_000
+	c := newChain(t)
+	inputs := c.hostileInputs()
 	for _, in := range inputs {
 		m := c.message(in.to, 0, in.code)
 		m.Gas = gas
@@ -139,36 +167,19 @@ func TestExecute_badInput(t *testing.T) {
 			t.Errorf("%s: outcome %d, %q, want %d, %q", in.name, res.Outcome, res.Output, in.want, in.text)
 		}
 	}
-
-	c.genesis.BlockGasLimit = gas * uint64(len(inputs))
-	var size [2]uint64
-	for round := range 6 {
-		key, from := testKey(t, 0)
-		var txs []*ledger.Transaction
-		for i, in := range inputs {
-			txs = append(txs, sign(t, c.genesis, key, &types.LegacyTx{Nonce: c.accounts[from].Nonce + uint64(i), To: in.to, Gas: gas, Data: in.code}))
-		}
-		res := c.block(txs...)
-		if len(res.Receipts) != len(inputs) {
-			t.Fatalf("%d receipts of %d: %v", len(res.Receipts), len(inputs), res.Drops)
-		}
-		for i, r := range res.Receipts {
-			if done := r.Status == types.ReceiptStatusSuccessful; done != (inputs[i].want == vm.Success) {
-				t.Errorf("%s: status %d", inputs[i].name, r.Status)
-			}
-		}
-		res, txs = nil, nil
-		size[min(round, 1)] = heap()
+	c.hostileBlock(inputs, gas)
+	before := heap()
+	for range 5 {
+		c.hostileBlock(inputs, gas)
 	}
-	if size[1] > size[0]+4<<20 {
-		t.Errorf("%d bytes are in use after the first block, %d after the last", size[0], size[1])
+	if after := heap(); after > before+4<<20 {
+		t.Errorf("%d bytes are in use after the first block, %d after the last", before, after)
 	}
 	if r := c.run(&common.Address{1}, 5, 21_000, nil); r.Status != types.ReceiptStatusSuccessful || c.accounts[common.Address{1}].Balance != wei(5) {
 		t.Errorf("the transfer after them: %+v", r)
 	}
-	fresh := newChain(t)
-	at := fresh.install(common.Address{2}, 0)
-	if got := fresh.ask(at, script{}.output("well")); !bytes.Equal(got.rest, []byte("well")) {
+	at := c.install(common.Address{2}, 0)
+	if got := c.ask(at, script{}.output("well")); !bytes.Equal(got.rest, []byte("well")) {
 		t.Errorf("a contract after them answers %q", got.rest)
 	}
 }

@@ -103,7 +103,7 @@ func TestRewrite_randomPrograms(t *testing.T) {
 	})
 	n := ran.Load()
 	t.Logf("%d programs, %d trapped, %d host calls", n, trapped.Load(), calls.Load())
-	if trapped.Load() > n/2 || calls.Load() < n {
+	if n >= 100 && (trapped.Load() > n/2 || calls.Load() < n) {
 		t.Error("the programs do too little")
 	}
 }

@@ -13,16 +13,16 @@ import (
 // shard is how many seeds one subtest runs.
 const shard = 250
 
-// Sweep runs the programs of seeds, those below n or those that TERCET_SEEDS=FIRST..LAST names, in shards, as many
+// Sweep runs the programs of seeds, those below n or those that TERCET_PROGRAMS=FIRST..LAST names, in shards, as many
 // at a time as the tests may be parallel. It logs a digest of what runs answer, which two machines have to agree on.
 //
 // A shard begins with start, which is told its number, makes what it needs and returns how to run a seed. The answer must be the same
 // wherever it is computed; runs fail their test by themselves when they see a difference.
 func Sweep(t *testing.T, n uint64, start func(t *testing.T, shard uint64) (run func(seed uint64) []byte)) {
 	first, last := uint64(0), n-1
-	if env := os.Getenv("TERCET_SEEDS"); env != "" {
+	if env := os.Getenv("TERCET_PROGRAMS"); env != "" {
 		if _, err := fmt.Sscanf(env, "%d..%d", &first, &last); err != nil || last < first || last-first >= 1<<32 {
-			t.Fatalf("TERCET_SEEDS=%s: want FIRST..LAST, for instance 0..9999", env)
+			t.Fatalf("TERCET_PROGRAMS=%s: want FIRST..LAST, for instance 0..9999", env)
 		}
 	}
 	n = last - first + 1
