@@ -104,6 +104,9 @@ func benchmark(b *testing.B, prepare func(*testing.B, *testframework.Cluster) ru
 
 func (r rush) size() int { return len(r.txs) * len(r.txs[0]) }
 
+// rushPatience is for what is submitted to be executed.
+const rushPatience = 2 * time.Minute
+
 // flood submits all transactions, an account's in order through one node, and waits until they are
 // executed everywhere.
 func flood(b *testing.B, c *testframework.Cluster, r rush) {
@@ -118,6 +121,7 @@ func flood(b *testing.B, c *testframework.Cluster, r rush) {
 		})
 	}
 	wg.Wait()
+	late := time.After(rushPatience)
 	for i := range c.Nodes() {
 		client := c.Client(i)
 		for head := c.Node(i).Newest(); ; head = c.Node(i).Newest() {
@@ -130,8 +134,8 @@ func flood(b *testing.B, c *testframework.Cluster, r rush) {
 			}
 			select {
 			case <-head.Changed():
-			case <-time.After(patience):
-				b.Fatalf("node %d: %d of %d transactions executed", i, arrived, r.size())
+			case <-late:
+				b.Fatalf("node %d: %d of %d transactions had an effect", i, arrived, r.size())
 			}
 		}
 	}
@@ -173,7 +177,7 @@ func BenchmarkCluster_contracts(b *testing.B) {
 				if account == 0 {
 					n += nonce
 				}
-				return c.Sign(account, &types.LegacyTx{Nonce: uint64(n), To: &token, Gas: 60_000, GasPrice: new(big.Int), Data: give})
+				return c.Sign(account, &types.LegacyTx{Nonce: uint64(n), To: &token, Gas: 100_000, GasPrice: new(big.Int), Data: give})
 			}),
 			func(ctx context.Context, client *testframework.Client) (uint64, error) {
 				var balance hexutil.Bytes

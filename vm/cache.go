@@ -28,8 +28,9 @@ import (
 const (
 	// maxEntryBytes of one file: a module of 128 KiB makes less than a tenth of it.
 	maxEntryBytes = 64 << 20
-	// maxShelfBytes of all files. Calls that are never mined compile too, so that anybody could fill a disk.
-	maxShelfBytes = 512 << 20
+	// maxShelfBytes of all files, some 5,000 large contracts. Only what a chain activated is added, see
+	// [Engine.CallWorker].
+	maxShelfBytes = 4 << 30
 
 	entryMagic  = "tercet compiled code 1\n"
 	deskPrefix  = "desk-"
@@ -208,6 +209,7 @@ func (c *cache) prune() {
 // compiles in memory only.
 type desk struct {
 	cache  *cache
+	reads  bool   // and adds nothing to the shelf
 	dir    string // of the worker
 	files  string // where wazero has its files, below dir
 	wazero wazero.CompilationCache
@@ -259,7 +261,7 @@ func (d *desk) compile(r wazero.Runtime, key moduleKey, wasm []byte) (wazero.Com
 		d.clear()
 		compiled, err = compileSafely(r, wasm)
 	}
-	if err == nil {
+	if err == nil && !d.reads {
 		if name, code := d.made(known); name != "" {
 			d.cache.store(key, name, code)
 		}

@@ -71,6 +71,37 @@ func TestCache_isUsedAndPrivate(t *testing.T) {
 	}
 }
 
+// TestCache_callsAddNothing compiles on a worker for calls, and finds there what another worker compiled.
+func TestCache_callsAddNothing(t *testing.T) {
+	dir := t.TempDir()
+	e := newEngine(t, vm.Config{CacheDir: dir})
+	w, err := e.CallWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range [][]byte{counter, selfTest(t)} {
+		if err := w.Prepare(code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if files := entries(t, dir); len(files) != 1 { // the self-test
+		t.Errorf("got %d entries, want 1", len(files))
+	}
+}
+
+// selfTest is the code that an engine has compiled already.
+func selfTest(t *testing.T) []byte {
+	t.Helper()
+	code, err := os.ReadFile("selftest.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
 func TestCache_leavesNothingButEntries(t *testing.T) {
 	dir := t.TempDir()
 	e := newEngine(t, vm.Config{CacheDir: dir})

@@ -144,14 +144,15 @@ func (r *running) accountCodeSize(s []uint64) {
 	s[0] = uint64(uint32(r.account(s[0]).CodeSize))
 }
 
-// accountCode (address, offset, size, dest) copies what there is, and returns how much that is.
+// accountCode (address, offset, size, dest) copies what there is, and returns how much that is. It pays for all of
+// the code: that has to be read and hashed for any part of it.
 func (r *running) accountCode(s []uint64) {
 	account := r.account(s[0])
+	r.payGas(gasCopyWord * words(account.CodeSize))
 	var code []byte
 	if account.CodeSize > 0 {
 		code = part(r.World.Code(account.CodeHash), s[1], s[2])
 	}
-	r.payGas(gasCopyWord * words(len(code)))
 	s[0] = uint64(copy(r.view(s[3], uint64(len(code))), code))
 }
 

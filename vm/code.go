@@ -30,6 +30,8 @@ var (
 	ErrFrame = errors.New("the frame of the code is not known here: deploy the .wasm file as it is, or in a frame EF 00 57 01; Stylus code begins with EF F0 00 00, compressed without a dictionary")
 	// ErrTooLarge is code beyond its limit.
 	ErrTooLarge = fmt.Errorf("the code is too large: at most %d bytes of WebAssembly are accepted; build without debug information and optimise for size", meter.MaxModuleBytes)
+	// ErrWindow is code that would take 8 MiB or more to decompress.
+	ErrWindow = errors.New("the code is compressed with too large a window: compress it with brotli --lgwin=22 or less")
 	// ErrBrotli is code that does not decompress, or has bytes after its end.
 	ErrBrotli = errors.New("the code is not one whole brotli stream: compress the .wasm file with brotli, without a dictionary, and append nothing but constructor arguments")
 )
@@ -126,6 +128,9 @@ func Wasm(code []byte) ([]byte, error) {
 	if !ok {
 		return nil, ErrEVM
 	}
+	if wideWindow(packed) {
+		return nil, ErrWindow
+	}
 	source := bytes.NewReader(packed)
 	wasm, err := io.ReadAll(io.LimitReader(brotli.NewReader(source), meter.MaxModuleBytes+1))
 	switch {
@@ -135,6 +140,13 @@ func Wasm(code []byte) ([]byte, error) {
 		return nil, ErrBrotli
 	}
 	return wasm, nil
+}
+
+// wideWindow says whether a brotli stream has a window of more than 2^22 bytes, which is what compressors use
+// by themselves (RFC 7932, 9.1). A decompressor allocates all of it if the stream says so.
+func wideWindow(packed []byte) bool {
+	const bits23, bits24 = 0b1101, 0b1111
+	return len(packed) > 0 && (packed[0]&0xf == bits23 || packed[0]&0xf == bits24)
 }
 
 // Activation is what there is to know about code before it runs.

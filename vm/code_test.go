@@ -81,7 +81,7 @@ func TestParseCreation(t *testing.T) {
 }
 
 func TestParseCreation_errorsSayWhatToDo(t *testing.T) {
-	for _, err := range []error{vm.ErrEVM, vm.ErrTruncated, vm.ErrFrame, vm.ErrTooLarge, vm.ErrBrotli} {
+	for _, err := range []error{vm.ErrEVM, vm.ErrTruncated, vm.ErrFrame, vm.ErrTooLarge, vm.ErrBrotli, vm.ErrWindow} {
 		if !slices.ContainsFunc([]string{"compile", "deploy", "build", "compress"}, func(verb string) bool { return strings.Contains(err.Error(), verb) }) {
 			t.Errorf("%q does not say what to do", err)
 		}
@@ -104,6 +104,9 @@ func TestWasm(t *testing.T) {
 		{"a bomb", stored(compress(t, make([]byte, 8<<20))), nil, vm.ErrTooLarge},
 		{"cut off", stored(packed[:len(packed)-1]), nil, vm.ErrBrotli},
 		{"empty", stored(nil), nil, vm.ErrBrotli},
+		{"a window of 8 MiB", stored([]byte{0b1101}), nil, vm.ErrWindow},
+		// An uncompressed block of 16 MiB, of which nothing is there.
+		{"a window of 16 MiB", stored([]byte{0b1100_1111, 0xff, 0xff, 0xff, 0}), nil, vm.ErrWindow},
 		{"garbage", stored([]byte("garbage")), nil, vm.ErrBrotli},
 		{"with a byte behind", stored(append(bytes.Clone(packed), 0)), nil, vm.ErrBrotli},
 		{"with another stream behind", stored(slices.Concat(packed, packed)), nil, vm.ErrBrotli},

@@ -35,6 +35,17 @@ func (w *world) price(prepare func(s *script), do func(s *script)) uint64 {
 
 const gas = meter.InkPerGas
 
+// TestGas_accountCode pays for all of the code whatever part of it is asked for.
+func TestGas_accountCode(t *testing.T) {
+	w := newWorld(t, vm.Config{})
+	size := w.price(nil, func(s *script) { s.hook("account_code_size", s.put(w.puppet[:]), 8192) })
+	code := w.price(nil, func(s *script) { s.hook("account_code", s.put(w.puppet[:]), 0, 0, 0, 8192) })
+	stored := w.Code(w.Accounts[w.puppet].CodeHash)
+	if words := uint64(len(stored)+31) / 32; code-size < 3*words*gas {
+		t.Errorf("%d bytes cost %d ink, their size %d", len(stored), code, size)
+	}
+}
+
 func TestGas_byLength(t *testing.T) {
 	w := newWorld(t, vm.Config{})
 	for _, tt := range []struct {
@@ -48,7 +59,7 @@ func TestGas_byLength(t *testing.T) {
 			words := (n + 31) / 32
 			return 3*words + words*words/512
 		}},
-		{"account_code", func(s *script, n uint64) { s.hook("account_code", s.put(w.puppet[:]), 0, n, 0, 8192) }, func(n uint64) uint64 { return 3 * ((n + 31) / 32) }},
+		{"account_code", func(s *script, n uint64) { s.hook("account_code", s.put(w.puppet[:]), 0, n, 0, 8192) }, func(uint64) uint64 { return 0 }}, // all of the code is read
 		{"pay_for_memory_grow", func(s *script, n uint64) { s.hook("pay_for_memory_grow", n) }, func(n uint64) uint64 { return n * meter.PageInk(meter.Current) / gas }},
 	} {
 		price := func(n uint64) uint64 { return w.price(nil, func(s *script) { tt.do(s, n) }) }

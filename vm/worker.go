@@ -14,9 +14,12 @@ import (
 	"github.com/tercet-chain/tercet/vm/meter"
 )
 
-// maxCompiledBytes is how many bytes of rewritten modules a worker keeps compiled. Machine code takes three to
-// five times as much.
-const maxCompiledBytes = 16 << 20
+const (
+	// maxCompiledBytes is how many bytes of rewritten modules a worker keeps compiled, each with moduleBytes for
+	// what there is of any. Machine code takes three to five times as much.
+	maxCompiledBytes = 32 << 20
+	moduleBytes      = 16 << 10
+)
 
 // Worker runs frames, one transaction at a time. It is used by one goroutine; a frame's nested calls re-enter
 // it on that goroutine.
@@ -102,6 +105,16 @@ func (e *Engine) Worker() (*Worker, error) {
 	return w, nil
 }
 
+// CallWorker makes a worker for calls that no chain has asked for: it uses the cache and adds nothing to it, so that
+// nobody can fill a disk, or take the room of a chain's contracts, by asking questions.
+func (e *Engine) CallWorker() (*Worker, error) {
+	w, err := e.Worker()
+	if err == nil && w.desk != nil {
+		w.desk.reads = true
+	}
+	return w, err
+}
+
 // zeros is randomness for contracts, of which there is none.
 type zeros struct{}
 
@@ -138,7 +151,7 @@ func (w *Worker) evict() {
 		}
 	}
 	delete(w.modules, oldest)
-	w.compiled -= len(found.Wasm)
+	w.compiled -= moduleBytes + len(found.Wasm)
 	found.compiled.Close(background()) // it only forgets, and never fails
 }
 
@@ -198,7 +211,7 @@ func (w *Worker) compile(key moduleKey, code []byte) (*module, error) {
 	}
 	m := &module{rewritten, compiled, key.version, w.clock}
 	w.modules[key] = m
-	w.compiled += len(m.Wasm)
+	w.compiled += moduleBytes + len(m.Wasm)
 	return m, nil
 }
 

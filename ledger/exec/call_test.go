@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/ledger/exec"
 	"github.com/tercet-chain/tercet/vm"
+	"github.com/tercet-chain/tercet/vm/meter"
+	"github.com/tercet-chain/tercet/vm/meter/metertest"
 )
 
 func TestCall_refuses(t *testing.T) {
@@ -247,5 +250,30 @@ func TestOverride(t *testing.T) {
 		if _, err := exec.Override(c, map[common.Address]exec.AccountOverride{nobody: o}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want %q", err, name)
 		}
+	}
+}
+
+// TestOverride_bombs overrides with code that is allowed and takes seconds to compile, which nothing could cancel.
+func TestOverride_bombs(t *testing.T) {
+	c := puppets(t)
+	code := metertest.Code{}
+	for range 2000 {
+		code = code.Block(0x40).Get(0).BrIf(0).End()
+	}
+	bomb := metertest.Contract(code.Const32(0).End()).Encode()
+	module, err := meter.Rewrite(bomb, meter.Current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := int(100_000_000 / module.ActivationGas)
+	overrides := make(map[common.Address]exec.AccountOverride)
+	for i := range allowed + 1 {
+		if _, err := exec.Override(c, overrides); err != nil {
+			t.Fatalf("%d of %d gas: %v", i, module.ActivationGas, err)
+		}
+		overrides[common.Address{byte(i)}] = exec.AccountOverride{Code: new(append(slices.Clip(bomb), 0, 2, 1, byte(i)))} // a section
+	}
+	if _, err := exec.Override(c, overrides); err == nil || !strings.Contains(err.Error(), "override less code") {
+		t.Errorf("%d codes of %d gas to activate are allowed: %v", len(overrides), module.ActivationGas, err)
 	}
 }

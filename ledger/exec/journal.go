@@ -24,6 +24,8 @@ type journal struct {
 	// codes that creations of this block stored, by hash in codeIndex.
 	codes     []storedCode
 	codeIndex map[common.Hash]int32
+	// sizes of codes that contracts asked for: the parent's state reads and hashes all of it to know.
+	sizes map[common.Hash]int
 
 	// Of the transaction at hand, reset by begin.
 	number    uint32                  // of transactions begun: what was warm for another one is cold
@@ -111,6 +113,7 @@ func (j *journal) begin() {
 	if j.slotIndex == nil {
 		j.slotIndex = make(map[slotKey]int32)
 		j.codeIndex = make(map[common.Hash]int32)
+		j.sizes = make(map[common.Hash]int)
 	}
 	j.number++        // at most MaxBlockTransactions
 	j.transient = nil // clearing one that was large once would take as long in every transaction after
@@ -217,6 +220,16 @@ func (j *journal) code(hash common.Hash) []byte {
 		return nil
 	}
 	return j.state.Code(hash)
+}
+
+// codeSize returns the length of code.
+func (j *journal) codeSize(hash common.Hash) int {
+	n, ok := j.sizes[hash]
+	if !ok {
+		n = len(j.code(hash))
+		j.sizes[hash] = n
+	}
+	return n
 }
 
 // activation returns what the chain knows about code.

@@ -21,16 +21,36 @@ type machine struct {
 	// run is the worker's Run with the caller's context.
 	run   func(*vm.Frame) (vm.Answer, error)
 	block vm.Block
-	// known codes of accounts, so that a block reads each once for what it says here.
-	known map[common.Hash]codeFacts
+	// known are the codes that ran in the block.
+	known map[common.Hash]*knownCode
 
 	// Of the transaction at hand, set by begin.
 	origin common.Address
+	// loaded are the bytes of the codes that ran.
+	loaded uint64
 	// open lists the contracts that have a frame of their own, outermost first.
 	open []common.Address
 
 	// failure is why the execution cannot go on, whatever contracts do: there is no result then.
 	failure error
+}
+
+const (
+	// loadByteGas is for each byte of a module when a transaction first runs it, with loadBytes for the module,
+	// beyond freeLoadBytes of all: a machine that does not have the compiled code in memory reads, checks and maps
+	// it, which takes some 40 ns a byte and half a millisecond. Whether it has it depends on what it ran before;
+	// the price does not.
+	loadByteGas = 4
+	loadBytes   = 5000
+	// freeLoadBytes are paid by the intrinsic gas: one contract of the usual size.
+	freeLoadBytes = 16 << 10
+)
+
+// knownCode is what there is to know about code that runs. Code that is undone and stored again has the same.
+type knownCode struct {
+	version meter.Version
+	bytes   uint64 // to load, see loadGas
+	ran     uint32 // number of the last transaction that ran it
 }
 
 func newMachine(ctx context.Context, w *vm.Worker, block vm.Block, state Reader, txs int) machine {
@@ -59,9 +79,9 @@ func (m *machine) begin(msg *message) {
 	m.journal.begin()
 	m.worker.Begin()
 	if m.known == nil {
-		m.known = make(map[common.Hash]codeFacts)
+		m.known = make(map[common.Hash]*knownCode)
 	}
-	m.origin, m.open = msg.from, m.open[:0]
+	m.origin, m.open, m.loaded = msg.from, m.open[:0], 0
 	m.warmAccount(msg.from)
 	m.warmAccount(m.block.Coinbase)
 	if msg.to != nil {
@@ -96,7 +116,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 	switch {
 	case t.account.CodeHash != common.Hash{}:
 		out.CodeHash = t.account.CodeHash
-		out.CodeSize = m.facts(out.CodeHash).size
+		out.CodeSize = m.codeSize(out.CodeHash)
 	case !t.account.IsEmpty():
 		out.CodeHash = types.EmptyCodeHash
 	}
@@ -154,7 +174,17 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	if m.failure != nil {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
-	f.State, f.World, f.Metering = &m.journal, m, m.facts(f.CodeHash).version
+	code := m.codeOf(f.CodeHash)
+	if code.ran != m.number {
+		price := loadGas(m.loaded, code.bytes)
+		if f.Gas < price {
+			return vm.Answer{Outcome: vm.OutOfGas}
+		}
+		f.Gas -= price
+		m.loaded += code.bytes // bounded by the gas
+		code.ran = m.number
+	}
+	f.State, f.World, f.Metering = &m.journal, m, code.version
 	answer, err := m.run(f)
 	if err != nil {
 		m.failure = err
@@ -163,22 +193,21 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	return answer
 }
 
-// codeFacts is what does not change about code, whoever stores it.
-type codeFacts struct {
-	version meter.Version // of the rules that it was activated under
-	size    int
+// loadGas is the price of loading some bytes after loaded others.
+func loadGas(loaded, bytes uint64) uint64 {
+	return loadByteGas * (max(loaded+bytes, freeLoadBytes) - max(loaded, freeLoadBytes))
 }
 
-// facts returns those of code that is stored.
-func (m *machine) facts(hash common.Hash) codeFacts {
-	if f, ok := m.known[hash]; ok {
-		return f
+// codeOf returns what there is to know about code that an account has.
+func (m *machine) codeOf(hash common.Hash) *knownCode {
+	if code, ok := m.known[hash]; ok {
+		return code
 	}
 	a, ok := m.activation(hash)
 	if !ok {
 		panic("exec: the code of an account was activated")
 	}
-	f := codeFacts{meter.Version(a.Version), len(m.code(hash))}
-	m.known[hash] = f
-	return f
+	code := &knownCode{version: meter.Version(a.Version), bytes: loadBytes + uint64(a.ModuleBytes)}
+	m.known[hash] = code
+	return code
 }

@@ -62,11 +62,8 @@ func (c *chain) compareNative(number uint16, input []byte) bool {
 		input[0], input[1] = 0, 0 // few rounds
 	}
 	a := common.BytesToAddress(binary.BigEndian.AppendUint16(nil, number))
-	// Osaka bounds modexp's numbers (EIP-7823) and has the curve P-256; its price of modexp is another.
+	// Osaka bounds modexp's numbers and prices them anew (EIP-7823, EIP-7883) and has the curve P-256.
 	want, price := geth.PrecompiledContractsOsaka[a], geth.PrecompiledContractsOsaka[a].RequiredGas
-	if number == 5 {
-		price = geth.PrecompiledContractsPrague[a].RequiredGas
-	}
 	wantOutput, err := want.Run(input)
 	output, gas, ok := c.precompiled(a, input)
 	switch {

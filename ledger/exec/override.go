@@ -33,7 +33,12 @@ type Overridden struct {
 	storage     map[common.Address]storageOverride
 	codes       map[common.Hash][]byte
 	activations map[string][]byte // by raw key
+	gas         uint64            // of the activations
 }
+
+// maxOverrideGas bounds what activating all overridden code would cost a transaction: compiling it takes a second or
+// two, in which nothing can be cancelled. No single transaction can activate half of it by default.
+const maxOverrideGas = 100_000_000
 
 type storageOverride struct {
 	slots map[common.Hash]common.Hash
@@ -98,6 +103,9 @@ func (o *Overridden) addCode(code []byte) (common.Hash, error) {
 	module, err := meter.Rewrite(wasm, meter.Current)
 	if err != nil {
 		return common.Hash{}, err
+	}
+	if o.gas += module.ActivationGas; o.gas > maxOverrideGas { // each is far below 2^60
+		return common.Hash{}, fmt.Errorf("activating the overridden code would use more than %d gas: override less code in one call", maxOverrideGas)
 	}
 	hash := crypto.Keccak256Hash(stored)
 	o.codes[hash] = stored

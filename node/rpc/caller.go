@@ -62,7 +62,7 @@ func (c *caller) take() (*vm.Worker, error) {
 		return worker, nil
 	}
 	c.mu.Unlock()
-	return c.engine.Worker()
+	return c.engine.CallWorker()
 }
 
 // giveBack keeps a worker for the next call, unless this one has broken it.

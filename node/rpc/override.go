@@ -10,8 +10,8 @@ import (
 	"github.com/tercet-chain/tercet/ledger/exec"
 )
 
-// maxCodeOverrides bounds the contracts that one call brings along: each is checked and compiled, some 100 ms
-// at the worst.
+// maxCodeOverrides bounds the contracts that one call brings along: each is checked and compiled. What that may
+// take is bounded by [exec.Override].
 const maxCodeOverrides = 16
 
 // stateOverride replaces parts of accounts for one call. A nil one replaces nothing.

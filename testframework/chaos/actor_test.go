@@ -52,14 +52,15 @@ type actor struct {
 	random *rand.Rand
 	load   *chaos.Load
 
-	did       []done
-	tokens    [3]int64 // of each account
-	minted    int64    // less what was burnt
-	permits   uint64   // of the debtor
-	evidence  []evidence
-	anchored  []common.Hash // each in a tree of its own
-	invoices  []*part
-	contracts []common.Address
+	did      []done
+	tokens   [3]int64 // of each account
+	minted   int64    // less what was burnt
+	permits  uint64   // of the debtor
+	evidence []evidence
+	anchored []common.Hash // each in a tree of its own
+	invoices []*part
+	notaries []common.Address // that it created
+	modules  []module
 }
 
 const (
@@ -72,6 +73,12 @@ const (
 type evidence struct {
 	hash, supersededBy common.Hash
 	attestations       int
+}
+
+// module is a contract with code that no other has.
+type module struct {
+	address common.Address
+	code    []byte
 }
 
 // part is an invoice, or what it was split into.
@@ -373,12 +380,14 @@ func (a *actor) blunder(ctx context.Context) error {
 	)
 }
 
-// create creates a contract, and fails to create others in every way.
+// create creates a contract with code that is known and one with new code, and fails to create others in every way.
 func (a *actor) create(ctx context.Context) error {
 	good := a.notary.creation(a.address(bank), []common.Address{a.address(debtor)}, uint32(1))
 	bad := a.notary.creation(a.address(bank), []common.Address{a.address(debtor)}, uint32(2))
+	own := fmt.Appendf([]byte(emptyCode), "\x00\x0a\x01x%04d%04d", a.index, len(a.modules)) // a custom section
 	steps := []step{
 		{kind: "creation", by: supplier, gas: creationGas, data: good},
+		{kind: "creation of new code", by: supplier, gas: creationGas, data: own},
 		{kind: "creation that reverts", by: debtor, gas: creationGas, data: bad, fate: fails},
 		{kind: "creation with too little gas", by: bank, gas: 500_000, data: good, fate: usesAll},
 		{kind: "creation from EVM bytecode", by: bank, gas: creationGas, data: []byte(evmCode), fate: fails},
@@ -387,7 +396,11 @@ func (a *actor) create(ctx context.Context) error {
 	if err := a.do(ctx, steps...); err != nil {
 		return err
 	}
-	first := a.did[len(a.did)-len(steps)]
-	a.contracts = append(a.contracts, crypto.CreateAddress(a.address(supplier), first.Transfer.Nonce))
-	return nil
+	created := func(i int) common.Address {
+		return crypto.CreateAddress(a.address(supplier), a.did[len(a.did)-len(steps)+i].Transfer.Nonce)
+	}
+	a.notaries = append(a.notaries, created(0))
+	to := created(1)
+	a.modules = append(a.modules, module{to, own})
+	return a.do(ctx, step{kind: "call of new code", by: bank, to: &to, gas: tokenGas})
 }

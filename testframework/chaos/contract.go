@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -26,25 +29,22 @@ func SameReceipts(ctx context.Context, first, last uint64, clients ...*Client) (
 	var all []*types.Receipt
 	for from := first; from <= last; from += receiptBlocksPerBatch {
 		count := min(receiptBlocksPerBatch, last-from+1)
-		reference := make([]json.RawMessage, count)
-		for i, c := range clients {
-			answers, calls := make([]json.RawMessage, count), make([]Call, count)
+		answers, err := askAll(clients, func(c *Client) ([]json.RawMessage, error) {
+			blocks, calls := make([]json.RawMessage, count), make([]Call, count)
 			for j := range calls {
-				calls[j] = Call{"eth_getBlockReceipts", []any{hexutil.Uint64(from + uint64(j))}, &answers[j]}
+				calls[j] = Call{"eth_getBlockReceipts", []any{hexutil.Uint64(from + uint64(j))}, &blocks[j]}
 			}
-			if err := c.Batch(ctx, calls); err != nil {
-				return nil, err
-			}
-			if i == 0 {
-				reference = answers
-			}
-			for j := range answers {
-				if !bytes.Equal(answers[j], reference[j]) {
-					return nil, fmt.Errorf("the receipts of block %d differ: %s says %s, %s says %s", from+uint64(j), clients[0].Name, reference[j], c.Name, answers[j])
+			return blocks, c.Batch(ctx, calls)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for j, raw := range answers[0] {
+			for i, c := range clients {
+				if !bytes.Equal(answers[i][j], raw) {
+					return nil, fmt.Errorf("the receipts of block %d differ: %s says %s, %s says %s", from+uint64(j), clients[0].Name, raw, c.Name, answers[i][j])
 				}
 			}
-		}
-		for j, raw := range reference {
 			var receipts []*types.Receipt
 			if err := json.Unmarshal(raw, &receipts); err != nil {
 				return nil, fmt.Errorf("reading the receipts of block %d: %w", from+uint64(j), err)
@@ -61,24 +61,21 @@ func SameLogs(ctx context.Context, first, last uint64, filter map[string]any, cl
 	var all []*types.Log
 	for from := first; from <= last; from += logBlocksPerQuery {
 		query := map[string]any{"fromBlock": hexutil.Uint64(from), "toBlock": hexutil.Uint64(min(from+logBlocksPerQuery-1, last))}
-		for k, v := range filter {
-			query[k] = v
+		maps.Copy(query, filter)
+		answers, err := askAll(clients, func(c *Client) (answer json.RawMessage, err error) {
+			err = c.Call(ctx, &answer, "eth_getLogs", query)
+			return answer, err
+		})
+		if err != nil {
+			return nil, err
 		}
-		var reference json.RawMessage
 		for i, c := range clients {
-			var answer json.RawMessage
-			if err := c.Call(ctx, &answer, "eth_getLogs", query); err != nil {
-				return nil, err
-			}
-			if i == 0 {
-				reference = answer
-			}
-			if !bytes.Equal(answer, reference) {
-				return nil, fmt.Errorf("the logs from block %d on differ: %s says %s, %s says %s", from, clients[0].Name, reference, c.Name, answer)
+			if !bytes.Equal(answers[i], answers[0]) {
+				return nil, fmt.Errorf("the logs from block %d on differ: %s says %s, %s says %s", from, clients[0].Name, answers[0], c.Name, answers[i])
 			}
 		}
 		var logs []*types.Log
-		if err := json.Unmarshal(reference, &logs); err != nil {
+		if err := json.Unmarshal(answers[0], &logs); err != nil {
 			return nil, fmt.Errorf("reading the logs from block %d on: %w", from, err)
 		}
 		all = append(all, logs...)
@@ -95,8 +92,7 @@ type Question struct {
 // SameCalls asks every node the same at its newest block, reports the first call that two of them answer
 // differently, and returns what they answer. Nothing may be on its way.
 func SameCalls(ctx context.Context, questions []Question, clients ...*Client) ([]hexutil.Bytes, error) {
-	var reference []hexutil.Bytes
-	for i, c := range clients {
+	answers, err := askAll(clients, func(c *Client) ([]hexutil.Bytes, error) {
 		answers := make([]hexutil.Bytes, len(questions))
 		for from := 0; from < len(questions); from += callsPerBatch {
 			var calls []Call
@@ -107,14 +103,28 @@ func SameCalls(ctx context.Context, questions []Question, clients ...*Client) ([
 				return nil, err
 			}
 		}
-		if i == 0 {
-			reference = answers
-		}
+		return answers, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range clients {
 		for j, q := range questions {
-			if !bytes.Equal(answers[j], reference[j]) {
-				return nil, fmt.Errorf("the call %s of %s differs: %s says %s, %s says %s", q.Data, q.To, clients[0].Name, reference[j], c.Name, answers[j])
+			if !bytes.Equal(answers[i][j], answers[0][j]) {
+				return nil, fmt.Errorf("the call %s of %s differs: %s says %s, %s says %s", q.Data, q.To, clients[0].Name, answers[0][j], c.Name, answers[i][j])
 			}
 		}
 	}
-	return reference, nil
+	return answers[0], nil
+}
+
+// askAll asks all nodes at the same time, and returns what each answers.
+func askAll[T any](clients []*Client, ask func(*Client) (T, error)) ([]T, error) {
+	answers, errs := make([]T, len(clients)), make([]error, len(clients))
+	var wg sync.WaitGroup
+	for i, c := range clients {
+		wg.Go(func() { answers[i], errs[i] = ask(c) })
+	}
+	wg.Wait()
+	return answers, errors.Join(errs...)
 }

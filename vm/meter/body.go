@@ -20,6 +20,7 @@ type body struct {
 	locals   []valueType
 	operands []valueType
 	blocks   []block
+	declared int  // locals of all functions so far
 	height   int  // most operands at a time
 	dead     bool // what is read is not kept
 
@@ -61,6 +62,9 @@ func (b *body) rewrite(index uint32) uint64 {
 	b.scratch, b.calls = false, false
 	b.control, b.targets, b.loops, b.values = 0, 0, 0, 0
 	groups := b.readLocals()
+	if b.declared += len(b.locals); b.declared > maxAllLocals {
+		r.refusef(where.start, "a body", "with its locals all functions have more than %d; make the contract smaller", maxAllLocals)
+	}
 	b.effort.reset(len(b.locals), len(typ.params))
 
 	b.blocks = append(b.blocks, block{form: opBlock, result: typ.result()})

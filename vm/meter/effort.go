@@ -97,6 +97,6 @@ func (e *effort) gas(p *activationPrices, bytes, globals int) uint64 {
 	}
 	// Nothing here overflows: a body has less than 2^20 points, 2^10 locals, 2^16 operands; a module 2^10 globals.
 	points := uint64(e.points)
-	return p.function + p.bodyByte*uint64(bytes) + p.point*points + points*points*p.pointPairs/100 +
+	return p.function + p.local*uint64(len(e.locals)) + p.bodyByte*uint64(bytes) + p.point*points + points*points*p.pointPairs/100 +
 		p.live*uint64(live) + p.call*uint64(e.calls) + p.callGlobal*uint64(e.calls)*uint64(globals) + p.check*uint64(e.checks) + p.join*uint64(e.joined)
 }

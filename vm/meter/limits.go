@@ -18,7 +18,8 @@ const (
 	minFrameWords = 128 // of a function that calls: at most 1,024 of them are open
 
 	maxFunctions   = 4096
-	maxLocals      = 1024 // with the parameters
+	maxLocals      = 1024     // with the parameters
+	maxAllLocals   = 64 << 10 // of all functions together
 	maxBodyBytes   = 64 << 10
 	maxNesting     = 256      // of blocks in a function
 	maxControl     = 4096     // block, loop, if, br_if and br_table in a function

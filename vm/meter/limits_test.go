@@ -23,6 +23,26 @@ func nested(n int) *module {
 	return contract(repeat(repeat(nil, n, func(c code) code { return c.Block(0x40) }), n, code.End))
 }
 
+// manyLocals has n locals, with the parameters, in functions of 1,024.
+func manyLocals(n int) *module {
+	m, entry, bodies := contract(nil), code{}, []code{}
+	for ; n > 0; n -= 1024 {
+		m.Funcs = append(m.Funcs, m.Funcs[0])
+		bodies = append(bodies, code{}.Op(1).U32(uint32(min(n, 1024)-1)).Op(i64))
+		entry = entry.Get(0).Call(uint32(len(bodies) - 1)).Op(0x1a)
+	}
+	m.Funcs = m.Funcs[1:]
+	section := code{}.U32(uint32(len(bodies)))
+	for i, c := range bodies {
+		if i == 0 { // which calls them all
+			c = c.Op(entry...)
+		}
+		section = section.Bytes(c.Const32(0).End())
+	}
+	m.Sections = map[byte][]byte{10: section}
+	return m
+}
+
 // limits are modules with n of what is limited.
 var limits = []struct {
 	name  string
@@ -45,6 +65,7 @@ var limits = []struct {
 		return m
 	}, "functions (offset 19): there are 4097, at most 4096"},
 	{"locals", 1024, func(n int) *module { return contract(nil, slices.Repeat([]byte{i32}, n-1)...) }, "locals"},
+	{"locals of all functions", 64 << 10, manyLocals, "all functions have more than 65536"},
 	{"bytes of a body", 64 << 10, func(n int) *module { // locals, const, end are 4
 		return contract(repeat(nil, n-4, func(c code) code { return c.Op(1) }))
 	}, "a body in function 0 (offset 63): it has 65537 bytes"},

@@ -64,6 +64,7 @@ type activationPrices struct {
 	byte     uint64 // for a byte of the module as it came
 	global   uint64 // for a global
 	function uint64 // for a function
+	local    uint64 // for each of its locals, used or not
 	// For a rewritten function, see effort.
 	bodyByte   uint64
 	point      uint64
@@ -113,6 +114,7 @@ var versions = [...]prices{
 			byte:       10,
 			global:     100,
 			function:   1000,
+			local:      10,
 			bodyByte:   10,
 			point:      300,
 			pointPairs: 70,
