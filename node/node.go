@@ -55,6 +55,8 @@ type Options struct {
 	WrapStorage func(name string, s storage.Storage) storage.Storage
 	// LogFS, when set, holds the safety journal, to inject faults.
 	LogFS wal.FS
+	// ClockOffset is how far the wall clock of consensus is ahead of the machine's, to inject the fault.
+	ClockOffset time.Duration
 	// Limits of the peer connections; zero fields take defaults.
 	Limits host.Limits
 }
@@ -286,6 +288,7 @@ func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error 
 	if err != nil {
 		return fmt.Errorf("starting consensus: %w", err)
 	}
+	n.engine.ShiftClock(opts.ClockOffset)
 	return nil
 }
 

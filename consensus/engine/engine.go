@@ -97,6 +97,7 @@ type Engine struct {
 	executed atomic.Pointer[consensus.Tip] // latest unseen tip
 
 	snapshot atomic.Pointer[consensus.Snapshot]
+	shift    atomic.Int64 // of the wall clock, in nanoseconds
 
 	mu      sync.Mutex
 	peers   []consensus.Input // unseen PeerUp and PeerDown, oldest first, at most inboxSize
@@ -201,7 +202,15 @@ func (e *Engine) wake() {
 
 func (e *Engine) now() consensus.Instant {
 	t := time.Now()
-	return consensus.Instant{Mono: t.Sub(e.origin), UnixMs: uint64(t.UnixMilli())}
+	wall := t.Add(time.Duration(e.shift.Load()))
+	return consensus.Instant{Mono: t.Sub(e.origin), UnixMs: uint64(wall.UnixMilli())}
+}
+
+// ShiftClock sets how far the wall clock that blocks are timed and judged by is ahead of the machine's,
+// for development chains and to inject the fault; timers are not affected.
+func (e *Engine) ShiftClock(by time.Duration) {
+	e.shift.Store(int64(by))
+	e.wake()
 }
 
 // Run steps the Core until ctx ends, which is no error, or until the log fails
