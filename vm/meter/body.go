@@ -360,7 +360,11 @@ func (b *body) call(op byte, in *instruction) {
 	}
 	b.calls = true
 	b.effort.call(t)
-	b.keepIndex(op, in, b.m.useFunction(i))
+	b.spend(uint64(b.prices.class[in.class]))
+	b.out = append(b.store(b.out), op)
+	b.out = binary.AppendUvarint(b.out, uint64(b.m.useFunction(i)))
+	b.out = b.load(b.out)
+	b.values++
 }
 
 func (b *body) callIndirect(op byte, in *instruction) {
@@ -383,8 +387,11 @@ func (b *body) callIndirect(op byte, in *instruction) {
 	b.calls = true
 	b.effort.call(t)
 	b.m.useTable()
-	b.keepIndex(op, in, index)
-	b.out = append(b.out, 0)
+	b.spend(uint64(b.prices.class[in.class]))
+	b.out = append(b.store(b.out), op)
+	b.out = append(binary.AppendUvarint(b.out, uint64(index)), 0)
+	b.out = b.load(b.out)
+	b.values++
 }
 
 // apply takes a function's parameters from the operands and puts its result there.
