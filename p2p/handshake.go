@@ -16,6 +16,14 @@ type Handshake struct {
 	Version  uint64 // see [Version]
 	Software string // name and release, for the log of the other side; printable ASCII
 
+	// Instance is a random number of the sender's process: who sees one return after another has seen two
+	// processes with the same key. 0 when unknown.
+	Instance uint64 `rlp:"optional"`
+	// Other is, in an answer, the latest different instance that used the receiver's id towards the sender,
+	// OtherAgo ms ago; 0 when there was none.
+	Other    uint64 `rlp:"optional"`
+	OtherAgo uint64 `rlp:"optional"`
+
 	Later []rlp.RawValue `rlp:"tail"` // fields of later versions
 }
 

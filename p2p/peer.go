@@ -48,6 +48,19 @@ type Peer struct {
 	Addrs []string
 }
 
+// Reach says how an attempt to connect failed, as far as that tells something about the peer.
+type Reach string
+
+// The ways in which connecting fails.
+const (
+	// ReachRefused: the machine answers and no process listens there.
+	ReachRefused Reach = "refused"
+	// ReachSilent: the machine accepts the connection and the process does not answer on it.
+	ReachSilent Reach = "silent"
+	// ReachNone: nothing answers at the address.
+	ReachNone Reach = "unreachable"
+)
+
 // PeerStatus is what a host knows of one peer of its roster. Counters cover the
 // life of the process.
 type PeerStatus struct {
@@ -59,6 +72,17 @@ type PeerStatus struct {
 	Software   string    // what the peer said in its handshake; not trusted
 	Refused    time.Time // misbehaved: not spoken to before then; zero if welcome
 	LastError  string    // why it is not connected, empty when it is
+	Heard      time.Time // when the last byte of its frame stream arrived, keepalives included; zero before the first
+	Reach      Reach     // what became of the last attempt to connect; empty when it succeeded or nothing is known
+
+	// Network and Version are what the peer said while they were not ours; empty and 0 when they are, or
+	// nothing is known.
+	Network string
+	Version uint64
+	// Twin is when an instance of the peer returned after another: two processes have its key. Zero: never.
+	Twin time.Time
+	// OwnTwin is when, as the peer says, another process used our own id towards it; zero: never. Not trusted.
+	OwnTwin time.Time
 
 	FramesIn, FramesOut uint64
 	BytesIn, BytesOut   uint64 // of frames

@@ -32,6 +32,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,21 +50,24 @@ import (
 
 // Host is this node on the network. Its methods are safe for concurrent use.
 type Host struct {
-	cfg     Config
-	logger  *slog.Logger
-	key     crypto.PrivKey
-	id      peer.ID
-	name    p2p.PeerID // id in base58
-	sockets []socket
-	gate    *gate
-	remotes []*remote              // in the order of the roster; immutable
-	byPeer  map[peer.ID]*remote    // immutable
-	byID    map[p2p.PeerID]*remote // immutable
-	frames  protocol.ID            // of the frame stream
-	started atomic.Bool            // Run has been called
-	running sync.WaitGroup         // what Run starts
-	swarm   *swarm.Swarm           // set by Run before anything uses it
-	gossip  atomic.Pointer[gossip] // nil when not running
+	cfg    Config
+	logger *slog.Logger
+	key    crypto.PrivKey
+	id     peer.ID
+	name   p2p.PeerID // id in base58
+	// instance tells this process from others with the same key; began is when it was made.
+	instance uint64
+	began    time.Time
+	sockets  []socket
+	gate     *gate
+	remotes  []*remote              // in the order of the roster; immutable
+	byPeer   map[peer.ID]*remote    // immutable
+	byID     map[p2p.PeerID]*remote // immutable
+	frames   protocol.ID            // of the frame stream
+	started  atomic.Bool            // Run has been called
+	running  sync.WaitGroup         // what Run starts
+	swarm    *swarm.Swarm           // set by Run before anything uses it
+	gossip   atomic.Pointer[gossip] // nil when not running
 }
 
 // New checks cfg and binds the listening sockets. It starts nothing; call
@@ -81,6 +87,7 @@ func New(cfg Config) (*Host, error) {
 	cfg.Key = nil
 	h := &Host{
 		cfg: cfg, logger: cfg.Logger, key: key, id: id, name: p2p.PeerID(id.String()),
+		instance: 1 + rand.Uint64N(math.MaxUint64), began: time.Now(),
 		byPeer: make(map[peer.ID]*remote),
 		byID:   make(map[p2p.PeerID]*remote),
 		frames: protocol.ID(protocolPrefix(cfg.Network, cfg.Version) + "/frames"),
@@ -220,6 +227,9 @@ func (h *Host) Publish(data []byte) error {
 
 // ID returns the host's own peer id.
 func (h *Host) ID() p2p.PeerID { return h.name }
+
+// Instance is this process's random number, in hex.
+func (h *Host) Instance() string { return strconv.FormatUint(h.instance, 16) }
 
 // Addrs returns the multiaddrs that are bound, with the port that was chosen
 // where 0 was asked for.

@@ -43,6 +43,9 @@ type remote struct {
 
 	opens bucket // guarded by mu: streams that the peer opens
 
+	sightings sightings    // guarded by mu
+	heard     atomic.Int64 // Unix ns of the last byte of the frame stream; 0 before the first
+
 	// callback orders the calls of OnPeer. It is held during the call, which is
 	// why OnPeer must not block.
 	callback sync.Mutex
@@ -113,6 +116,7 @@ func (r *remote) run(ctx context.Context) {
 		limits := &r.host.cfg.Limits
 		incompatible := errors.Is(err, p2p.ErrNetwork) || errors.Is(err, p2p.ErrVersion)
 		r.failed(err, incompatible)
+		r.reached(reachOf(err))
 		if incompatible {
 			r.wait(ctx, jitter(limits.RedialIncompatible), false)
 			continue
@@ -277,6 +281,7 @@ func (r *remote) settle() {
 	}
 	if now != (link{}) {
 		r.software, r.lastErr, r.warned = now.in.software, "", ""
+		r.sightings.compatible()
 	}
 	r.mu.Unlock()
 	if !changed {
@@ -323,10 +328,14 @@ func (r *remote) status(now time.Time) p2p.PeerStatus {
 		ID: r.id, Name: r.name, Connected: r.out != nil && r.in != nil, Since: r.since,
 		Software: r.software, LastError: r.lastErr,
 	}
+	r.sightings.describe(&s)
 	if s.Connected {
 		s.RemoteAddr = r.out.conn.RemoteMultiaddr().String()
 	}
 	r.mu.Unlock()
+	if ns := r.heard.Load(); ns != 0 {
+		s.Heard = time.Unix(0, ns)
+	}
 	s.Refused = r.penalty.refusedUntil(now)
 	s.FramesIn, s.FramesOut = r.counts.framesIn.Load(), r.counts.framesOut.Load()
 	s.BytesIn, s.BytesOut = r.counts.bytesIn.Load(), r.counts.bytesOut.Load()

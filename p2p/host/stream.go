@@ -84,7 +84,9 @@ func (r *remote) open(ctx context.Context, c network.Conn) (network.Stream, erro
 		_ = s.Reset()
 		return nil, err
 	}
-	if err := theirs.Check(r.host.cfg.handshake()); err != nil {
+	ours := r.host.handshake()
+	r.saw(&theirs, time.Now())
+	if err := theirs.Check(ours); err != nil {
 		_ = s.Reset()
 		return nil, err
 	}
@@ -98,7 +100,7 @@ func (r *remote) shake(s network.Stream, timeout time.Duration) (p2p.Handshake, 
 	if err := mstream.SelectProtoOrFail(r.host.frames, s); err != nil {
 		return p2p.Handshake{}, fmt.Errorf("agreeing on %s: %w", r.host.frames, err)
 	}
-	if _, err := s.Write(p2p.EncodeHandshake(r.host.cfg.handshake())); err != nil {
+	if _, err := s.Write(p2p.EncodeHandshake(r.host.handshake())); err != nil {
 		return p2p.Handshake{}, fmt.Errorf("writing the handshake: %w", err)
 	}
 	theirs, err := p2p.ReadHandshake(s)
@@ -177,9 +179,9 @@ func (r *remote) write(ctx context.Context, s network.Stream, out *outbound) err
 // goroutine, which becomes the peer's reader.
 func (h *Host) accept(ctx context.Context, s network.Stream) {
 	r := h.byPeer[s.Conn().RemotePeer()]
-	theirs, err := h.answer(s)
+	theirs, err := h.answer(s, r)
 	if err == nil {
-		err = theirs.Check(h.cfg.handshake())
+		err = theirs.Check(h.handshake())
 		if errors.Is(err, p2p.ErrNetwork) || errors.Is(err, p2p.ErrVersion) {
 			r.failed(err, true)
 		}
@@ -217,7 +219,7 @@ func (h *Host) accept(ctx context.Context, s network.Stream) {
 
 // answer shakes hands on a stream that a peer opened. Whatever the peer is, it
 // learns what we are.
-func (h *Host) answer(s network.Stream) (p2p.Handshake, error) {
+func (h *Host) answer(s network.Stream, r *remote) (p2p.Handshake, error) {
 	if err := s.SetDeadline(time.Now().Add(h.cfg.Limits.HandshakeTimeout)); err != nil {
 		return p2p.Handshake{}, fmt.Errorf("accepting a stream: %w", err)
 	}
@@ -225,7 +227,8 @@ func (h *Host) answer(s network.Stream) (p2p.Handshake, error) {
 	if err != nil {
 		return theirs, err
 	}
-	if _, err := s.Write(p2p.EncodeHandshake(h.cfg.handshake())); err != nil {
+	r.saw(&theirs, time.Now())
+	if _, err := s.Write(p2p.EncodeHandshake(r.answered(time.Now()))); err != nil {
 		return theirs, fmt.Errorf("writing the handshake: %w", err)
 	}
 	if err := s.CloseWrite(); err != nil {
@@ -265,6 +268,7 @@ func (r *remote) read(ctx context.Context, in *inbound) error {
 			return err
 		}
 		now := time.Now()
+		r.heard.Store(now.UnixNano())
 		if pause := max(frames.take(1, now), bytes.take(len(frame), now)); pause > 0 {
 			if err := sleep(ctx, pause); err != nil {
 				return err
