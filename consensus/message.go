@@ -99,6 +99,12 @@ const (
 	tagEvidence
 )
 
+// IsVote reports whether an encoded message, which need not be valid, is a vote or a proposal with its
+// leader's vote.
+func IsVote(frame []byte) bool {
+	return len(frame) > 0 && (frame[0] == tagVote || frame[0] == tagProposal)
+}
+
 func (*Proposal) tag() byte      { return tagProposal }
 func (*Vote) tag() byte          { return tagVote }
 func (*Cert) tag() byte          { return tagCert }

@@ -202,9 +202,13 @@ func (e *Engine) wake() {
 
 func (e *Engine) now() consensus.Instant {
 	t := time.Now()
-	wall := t.Add(time.Duration(e.shift.Load()))
-	return consensus.Instant{Mono: t.Sub(e.origin), UnixMs: uint64(wall.UnixMilli())}
+	return consensus.Instant{Mono: t.Sub(e.origin), UnixMs: uint64(e.shifted(t).UnixMilli())}
 }
+
+// Wall is the wall clock by which blocks are timed and judged.
+func (e *Engine) Wall() time.Time { return e.shifted(time.Now()) }
+
+func (e *Engine) shifted(t time.Time) time.Time { return t.Add(time.Duration(e.shift.Load())) }
 
 // ShiftClock sets how far the wall clock that blocks are timed and judged by is ahead of the machine's,
 // for development chains and to inject the fault; timers are not affected.

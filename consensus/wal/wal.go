@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -69,6 +70,8 @@ type Options struct {
 	Salt uint64
 	// Logger receives a WARN when a torn tail was cut off. Default: none.
 	Logger *slog.Logger
+	// OnSync, if set, is told how long each write with its sync took.
+	OnSync func(took time.Duration)
 }
 
 func (o *Options) complete() error {
@@ -199,11 +202,18 @@ func (w *WAL) Sync() error {
 	records := len(w.pending)
 	last := &w.segments[len(w.segments)-1]
 	buf := w.sealed(last.number)
+	var began time.Time
+	if w.opts.OnSync != nil {
+		began = time.Now()
+	}
 	if n, err := w.file.WriteAt(buf, w.offset); (err != nil || n != len(buf)) && !mutant.On(mutant.WALIgnoresSyncError) {
 		return w.fail(fmt.Errorf("writing %d bytes to the write-ahead log, %d written: %w", len(buf), n, orShort(err)))
 	}
 	if err := w.file.Sync(); err != nil && !mutant.On(mutant.WALIgnoresSyncError) {
 		return w.fail(fmt.Errorf("syncing the write-ahead log: %w", err))
+	}
+	if w.opts.OnSync != nil {
+		w.opts.OnSync(time.Since(began))
 	}
 	last.newest = maxKey(last.newest, w.newest)
 	w.offset = align(w.offset + int64(len(buf)))

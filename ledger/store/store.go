@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/syndtr/goleveldb/leveldb"
@@ -50,6 +51,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Wrap, if set, is put between LevelDB and the files of the named database: fault injection.
 	Wrap func(name string, s storage.Storage) storage.Storage
+	// OnSync, if set, is told how long each synced write took. It may be called concurrently.
+	OnSync func(took time.Duration)
 }
 
 // database is one LevelDB with its name and files.
@@ -140,8 +143,12 @@ func (s *Store) write(d *database, b *leveldb.Batch, sync bool, doing string) er
 	if err := s.Err(); err != nil {
 		return err
 	}
+	began := time.Now()
 	err := d.db.Write(b, &opt.WriteOptions{Sync: sync})
 	if err == nil {
+		if sync && s.opts.OnSync != nil {
+			s.opts.OnSync(time.Since(began))
+		}
 		return nil
 	}
 	if errors.Is(err, leveldb.ErrClosed) {

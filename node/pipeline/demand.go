@@ -116,8 +116,9 @@ func (d *demand) run(ctx context.Context, driver Driver) {
 	var told uint64
 	for {
 		now := time.Now()
-		at, recheck := d.evaluate(now)
-		if at != 0 && at <= uint64(now.UnixMilli()) && told != 0 && told < at {
+		wall := uint64(driver.Wall().UnixMilli())
+		at, recheck := d.evaluate(now, wall)
+		if at != 0 && at <= wall && told != 0 && told < at {
 			at = told // still the same wish: the engine counts how long it waits
 		}
 		if at != told {
@@ -129,7 +130,7 @@ func (d *demand) run(ctx context.Context, driver Driver) {
 			timer.Reset(recheck.Sub(now))
 		}
 		more := pending
-		if told != 0 && told <= uint64(now.UnixMilli()) {
+		if told != 0 && told <= wall {
 			more = nil // one wish is as good as a thousand
 		}
 		select {
@@ -143,8 +144,8 @@ func (d *demand) run(ctx context.Context, driver Driver) {
 }
 
 // evaluate returns from when on a block is wanted (Unix ms, 0: not), and when to look again
-// although nothing happened.
-func (d *demand) evaluate(now time.Time) (at uint64, recheck time.Time) {
+// although nothing happened. Wall is the clock of blocks, Unix ms; now only measures time that passes.
+func (d *demand) evaluate(now time.Time, wall uint64) (at uint64, recheck time.Time) {
 	p := d.p
 	nonces, until := d.inFlight(now)
 	if p.nextMayOrder() {
@@ -154,7 +155,7 @@ func (d *demand) evaluate(now time.Time) (at uint64, recheck time.Time) {
 			}
 		}
 		if p.pool.Executable(nonces) {
-			return uint64(now.UnixMilli()), time.Time{}
+			return wall, time.Time{}
 		}
 	}
 	d.mu.Lock()

@@ -193,6 +193,8 @@ func (n *node) Demand(at uint64) { n.demands <- at }
 
 func (n *node) Executed(tip consensus.Tip) { n.executed <- tip }
 
+func (n *node) Wall() time.Time { return time.Now() }
+
 func (n *node) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop, n.done = cancel, make(chan error, 1)

@@ -50,6 +50,8 @@ type Network interface {
 type Driver interface {
 	Demand(atUnixMs uint64)
 	Executed(tip consensus.Tip)
+	// Wall is the wall clock by which consensus times blocks, which may be shifted against the machine's.
+	Wall() time.Time
 }
 
 // Config assembles a [Pipeline].
