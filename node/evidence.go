@@ -162,6 +162,15 @@ func (e *evidence) count() int {
 	return len(e.kept)
 }
 
+// each calls visit for the kept proofs, oldest first.
+func (e *evidence) each(visit func(signer int, firstSeen time.Time)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.kept {
+		visit(int(e.kept[i].A.Signer), time.UnixMilli(int64(e.kept[i].firstSeenMs)))
+	}
+}
+
 // list describes the kept proofs, oldest first.
 func (e *evidence) list() []rpc.Evidence {
 	e.mu.Lock()

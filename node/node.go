@@ -82,6 +82,8 @@ type Node struct {
 	engine    *engine.Engine
 	evidence  *evidence
 	gossip    *gossip
+	clocks    *clocks
+	watch     *watch
 	rpc       *rpc.Server
 	metrics   *metrics.Metrics
 	ops       *metrics.Server
@@ -94,6 +96,8 @@ type Node struct {
 	// killed is closed by Kill, once; nobody sends.
 	killed   chan struct{}
 	killOnce sync.Once
+	// clockOffset is Options.ClockOffset.
+	clockOffset time.Duration
 }
 
 // New opens the home directory of cfg and binds the ports of the node. It starts nothing. An error is one
@@ -104,7 +108,7 @@ func New(cfg *config.Config, opts Options) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, log: opts.Logger, build: opts.Build, validator: -1, killed: make(chan struct{}),
-		counted: make(map[string][2]uint64), metrics: metrics.NewMetrics(opts.Build),
+		counted: make(map[string][2]uint64), metrics: metrics.NewMetrics(opts.Build), clockOffset: opts.ClockOffset,
 	}
 	if err := n.open(opts); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -124,6 +128,7 @@ func (n *Node) open(opts Options) error {
 	if err != nil {
 		return err
 	}
+	n.watch = newWatch(len(n.roster.ids))
 	recovered, err := n.openLedger(opts)
 	if err != nil {
 		return err
@@ -229,7 +234,7 @@ func (n *Node) openContracts() error {
 func (n *Node) openStore(opts Options) error {
 	dir := config.DataDir(n.cfg.Home)
 	var err error
-	n.store, err = store.Open(dir, store.Options{Genesis: n.genesis, Logger: n.log, Wrap: opts.WrapStorage})
+	n.store, err = store.Open(dir, store.Options{Genesis: n.genesis, Logger: n.log, Wrap: opts.WrapStorage, OnSync: n.watch.blocks.add})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("another process uses %s: stop it, or start this node with another --home: %w", dir, err)
 	}
@@ -247,7 +252,7 @@ func (n *Node) openHost(key []byte, recovered *pipeline.Recovered, opts Options)
 	var err error
 	n.host, err = host.New(host.Config{
 		Key: key, Listen: n.cfg.P2P.Listen, Roster: n.roster.peers,
-		Network: hex.EncodeToString(recovered.GenesisHash[:8]), Software: "tercet/" + n.build.Version,
+		Network: networkID(recovered.GenesisHash), Software: n.software(),
 		Logger: n.log, OnFrame: n.onFrame, OnPeer: n.onPeer, OnGossip: n.onGossip, Limits: opts.Limits,
 	})
 	if err != nil {
@@ -258,7 +263,7 @@ func (n *Node) openHost(key []byte, recovered *pipeline.Recovered, opts Options)
 
 func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error {
 	hash := n.pipeline.GenesisHash()
-	log, records, err := openLog(n.cfg.Home, hash, wal.Options{FS: opts.LogFS, Logger: n.log}, n.cfg.Chain.Replica)
+	log, records, err := openLog(n.cfg.Home, hash, wal.Options{FS: opts.LogFS, Logger: n.log, OnSync: n.watch.journal.add}, n.cfg.Chain.Replica)
 	if err != nil {
 		return err
 	}
@@ -289,6 +294,7 @@ func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error 
 		return fmt.Errorf("starting consensus: %w", err)
 	}
 	n.engine.ShiftClock(opts.ClockOffset)
+	n.clocks = newClocks(len(n.roster.ids), n.engine.Wall, frames.Send)
 	return nil
 }
 
@@ -326,9 +332,15 @@ func (n *Node) onFrame(from p2p.PeerID, _ p2p.Lane, frame []byte) error {
 		return fmt.Errorf("%w: empty frame, or peer %s outside the roster", p2p.ErrInvalid, from)
 	}
 	var err error
-	if frame[0] < pipeline.FrameExecVote {
+	switch tag := frame[0]; {
+	case tag < pipeline.FrameExecVote:
+		if consensus.IsVote(frame) {
+			n.watch.pulses[peer].beat(n.engine.Snapshot().Final.Height)
+		}
 		err = n.engine.Receive(peer, frame)
-	} else {
+	case tag == frameClockAsk, tag == frameClockTell:
+		err = n.clocks.receive(peer, frame)
+	default:
 		err = n.pipeline.Receive(peer, frame)
 	}
 	if errors.Is(err, consensus.ErrInvalid) || errors.Is(err, ledger.ErrInvalid) {
@@ -342,12 +354,15 @@ func (n *Node) onPeer(id p2p.PeerID, up bool) {
 	switch {
 	case !known:
 	case up:
+		n.watch.pulses[peer].beat(n.engine.Snapshot().Final.Height)
+		n.clocks.peer(peer, true)
 		n.engine.PeerUp(peer)
 		n.gossip.peerUp()
 		for _, frame := range n.evidence.first() { // it may have been away when they were found
 			n.host.Send(id, p2p.Lane(consensus.LaneCert), frame)
 		}
 	default:
+		n.clocks.peer(peer, false)
 		n.engine.PeerDown(peer)
 	}
 }
@@ -396,6 +411,14 @@ func (n *Node) OpsURL() string { return n.ops.URL() }
 
 // PeerID is this node's libp2p id.
 func (n *Node) PeerID() p2p.PeerID { return n.self }
+
+// software is what peers are told for their logs.
+func (n *Node) software() string { return "tercet/" + n.build.Version }
+
+// network is the chain's name in protocol ids.
+func (n *Node) network() string { return networkID(n.GenesisHash()) }
+
+func networkID(genesis common.Hash) string { return hex.EncodeToString(genesis[:8]) }
 
 // GenesisHash is the chain's identity.
 func (n *Node) GenesisHash() common.Hash { return n.pipeline.GenesisHash() }

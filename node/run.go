@@ -51,6 +51,8 @@ func (n *Node) Run(ctx context.Context) error {
 	start(&front, "json-rpc", n.rpc.Run)
 	start(&front, "gossip", forever(n.gossip.run))
 	start(&front, "progress", forever(n.progress))
+	start(&front, "watch", forever(n.watchProgress))
+	start(&front, "clocks", forever(n.clocks.run))
 	n.log.Info("node started", "version", n.build.Version, "chain_id", n.genesis.ChainID, "genesis", n.GenesisHash(),
 		"height", n.Newest().Height(), "validator", n.validator, "peer_id", n.self, "rpc", n.RPCURL(), "ops", n.OpsURL())
 	select {

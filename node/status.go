@@ -7,12 +7,10 @@ import (
 
 	"github.com/tercet-chain/tercet/consensus"
 	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/node/diagnosis"
 	"github.com/tercet-chain/tercet/node/metrics"
 	"github.com/tercet-chain/tercet/node/rpc"
 )
-
-// behindBlocks is how far execution may be behind ordering before the node calls itself behind.
-const behindBlocks = 32
 
 // Status describes the node for tercet_status.
 func (n *Node) Status() rpc.Status {
@@ -21,7 +19,8 @@ func (n *Node) Status() rpc.Status {
 	out := rpc.Status{
 		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
 		Syncing: s.CatchingUp, Highest: s.Highest, PeerNames: []string{}, Reasons: []string{},
-		Evidence: n.evidence.count(),
+		Evidence: n.evidence.count(), Transactions: n.executed.Load(),
+		ClockOffsetMs: n.clockOffset.Milliseconds(),
 	}
 	if n.validator >= 0 {
 		address := committee.Address(n.validator)
@@ -34,10 +33,23 @@ func (n *Node) Status() rpc.Status {
 			out.PeerNames = append(out.PeerNames, p.Name)
 		}
 	}
-	for _, r := range n.ready() {
+	f := n.facts()
+	found := diagnosis.Diagnose(f)
+	out.Diagnosis = rpc.Diagnosis{
+		Name: n.name(), PeerID: string(n.self), Instance: n.host.Instance(), WallMs: n.engine.Wall().UnixMilli(), Findings: found,
+	}
+	for _, r := range reasons(f, found) {
 		out.Reasons = append(out.Reasons, r.Code+": "+r.Message)
 	}
 	return out
+}
+
+// name is what this node is called in its own roster, where it is listed as peers list it.
+func (n *Node) name() string {
+	if i, listed := n.roster.index[n.self]; listed {
+		return n.roster.names[i]
+	}
+	return ""
 }
 
 // Evidence lists the kept proofs that validators broke the rules.
@@ -48,20 +60,6 @@ func (n *Node) connected() int {
 	up := 0
 	for _, p := range n.host.Peers() {
 		if p.Connected {
-			up++
-		}
-	}
-	return up
-}
-
-// connectedValidators counts the validators within reach, this node included if it is one.
-func (n *Node) connectedValidators() int {
-	up := 0
-	if n.validator >= 0 {
-		up++
-	}
-	for _, p := range n.host.Peers() {
-		if i, ok := n.roster.index[p.ID]; p.Connected && ok && i < len(n.genesis.Validators) {
 			up++
 		}
 	}
@@ -82,36 +80,8 @@ func (n *Node) quarantined() error {
 	if d == nil {
 		return nil
 	}
-	return fmt.Errorf("block %d was executed differently here (%s) than by a quorum (%s): ask another node, do not trust this one's answers; its log says what to do",
+	return fmt.Errorf("block %d was executed differently here (%s) than by a quorum (%s)",
 		d.Height, d.Have.HeaderHash, d.Certified.HeaderHash)
-}
-
-// ready lists why requests should go to another node; none when there is no reason.
-func (n *Node) ready() []metrics.Reason {
-	var reasons []metrics.Reason
-	add := func(code, format string, args ...any) {
-		reasons = append(reasons, metrics.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
-	}
-	if err := n.live(); err != nil {
-		add("storage_fault", "a write failed and the node stops: %v; restart it when the disk is well", err)
-	}
-	if err := n.quarantined(); err != nil {
-		add("quarantined", "%v", err)
-	}
-	if have, want := n.connectedValidators(), n.quorumInReach(); have < want {
-		add("peers_missing", "%d of the %d validators that make a quorum are in reach: start the others, or check p2p.peers and the network between them", have, want)
-	}
-	s := n.engine.Snapshot()
-	if s.CatchingUp {
-		add("catching_up", "blocks after %d are being fetched from peers: wait", s.Final.Height)
-	}
-	if height := n.Newest().Height(); s.Final.Height > height+behindBlocks {
-		add("behind", "execution is at block %d, ordering at %d: wait", height, s.Final.Height)
-	}
-	if n.validator >= 0 && !s.Voting {
-		add("not_voting", "this validator may have voted what it does not know of, because its safety journal or newest blocks were lost: %s", n.follows(&s))
-	}
-	return reasons
 }
 
 // follows says how long a validator that lost its votes only follows, and what it waits for.
@@ -141,9 +111,6 @@ func (n *Node) follows(s *consensus.Snapshot) string {
 	return fmt.Sprintf("it follows, and waits for statuses of %s: it has to hear %d of the %d others, start those that are down or check the network between",
 		strings.Join(names, ", "), n.quorumInReach(), others)
 }
-
-// quorumInReach is how many validators must be in reach for a node to make progress, itself included.
-func (n *Node) quorumInReach() int { return consensus.Quorum(len(n.genesis.Validators)) }
 
 // observe feeds the metrics that count blocks.
 func (n *Node) observe(b *ledger.Block) {

@@ -23,7 +23,7 @@ var rows = [][]string{
 	},
 	{"ledger/exec", "crosschain", "consensus/consensustest"},
 	{
-		"node/config", "node/metrics", "node/txpool", "node/pipeline", "node/sync", "node/rpc",
+		"node/config", "node/metrics", "node/txpool", "node/pipeline", "node/sync", "node/diagnosis", "node/rpc",
 		"crosschain/relay",
 	},
 	{"node"},

@@ -13,6 +13,7 @@ import (
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
+	"github.com/tercet-chain/tercet/node/diagnosis"
 )
 
 // Status is what the node says about itself. Numbers are JSON numbers: people read them.
@@ -36,8 +37,26 @@ type Status struct {
 	Highest uint64 `json:"highest"`
 	// Evidence is how many proofs tercet_evidence lists.
 	Evidence int `json:"evidence"`
+	// Transactions were executed by this process.
+	Transactions uint64 `json:"transactions"`
+	// ClockOffsetMs is by how much the wall clock of consensus was shifted on purpose; 0 outside of tests.
+	ClockOffsetMs int64 `json:"clockOffsetMs,omitempty"`
 	// Reasons say why the node is not ready, if it is not.
 	Reasons []string `json:"reasons"`
+	// Diagnosis is for tercet_diagnose.
+	Diagnosis Diagnosis `json:"-"`
+}
+
+// Diagnosis is what the node finds wrong with itself, and what it takes to compare it with others.
+type Diagnosis struct {
+	// Name is the node's own in its roster; empty if it is not there.
+	Name string `json:"name"`
+	// PeerID is the node's, Instance the process's: two that differ in it only have one key.
+	PeerID   string `json:"peerId"`
+	Instance string `json:"instance"`
+	// WallMs is the wall clock by which blocks are judged, Unix ms.
+	WallMs   int64               `json:"wallMs"`
+	Findings []diagnosis.Finding `json:"findings"`
 }
 
 // Evidence proves that a validator signed two votes which no honest one signs both.
@@ -70,7 +89,9 @@ type statusJSON struct {
 	TimeMs    uint64      `json:"timeMs"`
 	Certified uint64      `json:"certified"`
 	Status
-	Pool poolJSON `json:"pool"`
+	// Findings are the causes of tercet_diagnose, the worst first.
+	Findings []diagnosis.Cause `json:"findings"`
+	Pool     poolJSON          `json:"pool"`
 }
 
 type poolJSON struct {
@@ -95,6 +116,30 @@ func (t *tercetAPI) Status() *statusJSON {
 	}
 	if out.Reasons == nil {
 		out.Reasons = []string{}
+	}
+	out.Findings = []diagnosis.Cause{}
+	for _, f := range out.Diagnosis.Findings {
+		out.Findings = append(out.Findings, f.Cause)
+	}
+	return out
+}
+
+// diagnosisJSON is a diagnosis of a node of a chain.
+type diagnosisJSON struct {
+	Version     string          `json:"version"`
+	GenesisHash common.Hash     `json:"genesisHash"`
+	Validator   *common.Address `json:"validator"`
+	Height      uint64          `json:"height"`
+	Diagnosis
+}
+
+// Diagnose is what "tercet doctor" asks.
+func (t *tercetAPI) Diagnose() *diagnosisJSON {
+	s := t.s
+	status := s.cfg.Chain.Status()
+	out := &diagnosisJSON{s.cfg.Version, s.genesis.hash, status.Validator, s.head().Header.Number.Uint64(), status.Diagnosis}
+	if out.Findings == nil {
+		out.Findings = []diagnosis.Finding{}
 	}
 	return out
 }
