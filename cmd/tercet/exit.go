@@ -18,6 +18,7 @@ const (
 	exitInUse    = 3
 	exitNotReady = 4
 	exitStorage  = 5
+	exitFindings = 6
 	exitForced   = 130
 )
 
@@ -29,6 +30,7 @@ const exitCodes = `Exit codes:
   3    in use: the home directory, the network's directory or a port
   4    not ready: a node did not start, died or did not answer in time
   5    the data directory is missing, damaged, or of another chain or version
+  6    "tercet doctor" found something that needs somebody
   130  stopped by force (second Ctrl-C)`
 
 // codedError is an error with the exit code of its kind.

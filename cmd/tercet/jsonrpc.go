@@ -92,13 +92,17 @@ func unwrapURL(err error) error {
 	return err
 }
 
-// rpcFlag adds --rpc. Its default is where a node listens by default, unless the environment names another.
-func rpcFlag(cmd *cobra.Command, url *string) {
-	fallback := "http://127.0.0.1:8545"
+// defaultURL is where a node listens by default, unless the environment names another.
+func defaultURL() string {
 	if named := os.Getenv("TERCET_URL"); named != "" {
-		fallback = named
+		return named
 	}
-	cmd.Flags().StringVar(url, "rpc", fallback, "the node's JSON-RPC `URL`, or set $TERCET_URL")
+	return "http://127.0.0.1:8545"
+}
+
+// rpcFlag adds --rpc.
+func rpcFlag(cmd *cobra.Command, url *string) {
+	cmd.Flags().StringVar(url, "rpc", defaultURL(), "the node's JSON-RPC `URL`, or set $TERCET_URL")
 }
 
 // unreachable says what to do about a node that did not answer; what it answered stays as it is.

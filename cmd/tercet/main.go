@@ -90,7 +90,7 @@ Start here:
 	add("try", newDev(), newTestnet())
 	add("build", newContract())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
-	add("inspect", newStatus(), newVersion())
+	add("inspect", newStatus(), newDoctor(), newVersion())
 	add("verify", newSim())
 	return root, started
 }

@@ -24,39 +24,62 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 }
 
 func newStatus() *cobra.Command {
-	var url string
-	var asJSON bool
+	var urls []string
+	var dir string
+	var asJSON, watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Ask a running node where it stands",
+		Short: "Ask running nodes where they stand",
 		Long: `Status asks a node over JSON-RPC (tercet_status) for its height, certified height,
 view, leader and peers. A line "accused" names each validator that is proved to have
 signed votes which exclude each other (tercet_evidence). With --json it prints the
-answer as the node gave it, and the proofs under accusations if there are any.`,
+answer as the node gave it, and the proofs under accusations if there are any.
+
+With --watch, several --rpc, or --dir of a test network it prints a table, a line per
+node. --watch draws it again every second until Ctrl-C; when the output is not a
+terminal it writes a line per node and second. "tercet doctor" says more of the
+findings in its last column.`,
 		Example: `  tercet status
-  tercet status --rpc http://127.0.0.1:8555 --json`,
+  tercet status --rpc http://127.0.0.1:8555 --json
+  tercet status --watch --dir ~/.tercet/testnet`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var raw json.RawMessage
-			if err := callRPC(cmd.Context(), url, "tercet_status", &raw); err != nil {
-				return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)
+			if several := len(urls) > 1 || cmd.Flags().Changed("dir"); watch || several {
+				if asJSON {
+					return usage("--json is for one node and without --watch: ask each node alone, or use tercet testnet status --json")
+				}
+				return watchFlagged(cmd, urls, dir, watch)
 			}
-			proofs, err := askEvidence(cmd.Context(), url, raw)
-			if err != nil {
-				return err
+			url := defaultURL()
+			if len(urls) > 0 {
+				url = urls[0]
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), withAccusations(raw, proofs))
-			}
-			if err := printFields(cmd.OutOrStdout(), raw); err != nil {
-				return err
-			}
-			return printAccused(cmd.OutOrStdout(), proofs)
+			return oneStatus(cmd, url, asJSON)
 		},
 	}
-	rpcFlag(cmd, &url)
+	urlsFlag(cmd, &urls)
+	dirFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&watch, "watch", false, "refresh every second until Ctrl-C")
 	return cmd
+}
+
+func oneStatus(cmd *cobra.Command, url string, asJSON bool) error {
+	var raw json.RawMessage
+	if err := callRPC(cmd.Context(), url, "tercet_status", &raw); err != nil {
+		return notReady("%w: check that the node runs and that --rpc names its JSON-RPC address", err)
+	}
+	proofs, err := askEvidence(cmd.Context(), url, raw)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), withAccusations(raw, proofs))
+	}
+	if err := printFields(cmd.OutOrStdout(), raw); err != nil {
+		return err
+	}
+	return printAccused(cmd.OutOrStdout(), proofs)
 }
 
 // printFields writes a JSON object as lines, in its order; values that are objects

@@ -66,46 +66,44 @@ func syncs(f *Facts) []Finding {
 	return found
 }
 
-// clocks compares the wall clocks of those who answered with the median of all, the own one included: as long
-// as fewer than half of them lie, the median lies between two honest ones.
-func clocks(f *Facts) []Finding {
-	if len(f.Clocks) == 0 || f.MaxDrift <= 0 {
+func clocks(f *Facts) []Finding { return CompareClocks("this node", f.Clocks, f.MaxDrift) }
+
+// CompareClocks compares the wall clocks of those who answered with the median of all, self's included, from which
+// the others' are measured: as long as fewer than half of them lie, the median lies between two honest ones.
+func CompareClocks(self string, known []Clock, maxDrift time.Duration) []Finding {
+	if len(known) == 0 || maxDrift <= 0 {
 		return nil
 	}
-	limit := f.MaxDrift / 2
-	if len(f.Clocks) == 1 {
-		c := f.Clocks[0]
+	limit := maxDrift / 2
+	if len(known) == 1 {
+		c := known[0]
 		if c.Offset.Abs()-c.Error <= limit {
 			return nil
 		}
-		return one(ClockSkew, severityOf(c.Offset, f.MaxDrift), map[string]any{"peer": c.Peer, "offsetMs": c.Offset.Milliseconds(), "errorMs": c.Error.Milliseconds(), "maxDriftMs": f.MaxDrift.Milliseconds()},
+		return one(ClockSkew, severityOf(c.Offset, maxDrift), map[string]any{"peer": c.Peer, "offsetMs": c.Offset.Milliseconds(), "errorMs": c.Error.Milliseconds(), "maxDriftMs": maxDrift.Milliseconds()},
 			"compare both machines with a third clock, and have them run NTP (chronyc tracking, timedatectl)",
-			"the clock of %s is %s this node's; which of the two is wrong cannot be told from two", c.Peer, apart(c.Offset, c.Error))
+			"the clock of %s is %s that of %s; which of the two is wrong cannot be told from two", c.Peer, apart(c.Offset, c.Error), self)
 	}
-	all := append([]Clock{{}}, f.Clocks...)
+	all := append([]Clock{{}}, known...)
 	slices.SortStableFunc(all, func(a, b Clock) int { return cmp.Compare(a.Offset, b.Offset) })
 	low, high := all[(len(all)-1)/2], all[len(all)/2]
 	median, spread := (low.Offset+high.Offset)/2, max(low.Error, high.Error)
 	var found []Finding
-	figures := func(offset, uncertain time.Duration) map[string]any {
-		m := map[string]any{"offsetMs": offset.Milliseconds(), "errorMs": uncertain.Milliseconds(), "clocks": len(all), "maxDriftMs": f.MaxDrift.Milliseconds()}
-		for _, c := range f.Clocks {
-			m["offsetMs."+c.Peer] = c.Offset.Milliseconds()
+	judge := func(name string, offset, uncertain time.Duration, severity Severity) {
+		if offset.Abs()-uncertain <= limit {
+			return
 		}
-		return m
-	}
-	const do = "set it right and have it run NTP (chronyc tracking, timedatectl); blocks more than consensus.max_drift in the future find no votes"
-	if median.Abs()-spread > limit {
-		found = append(found, one(ClockSkew, severityOf(median, f.MaxDrift), figures(-median, spread), "this machine's clock: "+do,
-			"the clock of this node is %s the median of the %d clocks it knows, its own included", apart(-median, spread), len(all))...)
-	}
-	for _, c := range f.Clocks {
-		if off, uncertain := c.Offset-median, c.Error+spread; off.Abs()-uncertain > limit {
-			m := figures(off, uncertain)
-			m["peer"] = c.Peer
-			found = append(found, one(ClockSkew, Warning, m, "that machine's clock: "+do,
-				"the clock of %s is %s the median of the %d clocks this node knows", c.Peer, apart(off, uncertain), len(all))...)
+		figures := map[string]any{"clock": name, "offsetMs": offset.Milliseconds(), "errorMs": uncertain.Milliseconds(), "clocks": len(all), "maxDriftMs": maxDrift.Milliseconds()}
+		for _, c := range known {
+			figures["offsetMs."+c.Peer] = c.Offset.Milliseconds()
 		}
+		found = append(found, one(ClockSkew, severity, figures,
+			"set the clock of that machine right and have it run NTP (chronyc tracking, timedatectl); blocks more than consensus.max_drift in the future find no votes",
+			"the clock of %s is %s the median of the %d clocks known here", name, apart(offset, uncertain), len(all))...)
+	}
+	judge(self, -median, spread, severityOf(median, maxDrift))
+	for _, c := range known {
+		judge(c.Peer, c.Offset-median, c.Error+spread, Warning)
 	}
 	return found
 }

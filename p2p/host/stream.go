@@ -212,6 +212,7 @@ func (h *Host) accept(ctx context.Context, s network.Stream) {
 	r.settle()
 	_ = s.Reset()
 	if !superseded {
+		r.reached(reachOf(err))
 		r.logger.Debug("stream from peer ended", "err", err)
 		_ = s.Conn().Close()
 	}
