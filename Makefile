@@ -237,6 +237,10 @@ accept-wipe: machine ## Nodes without blocks or journal, or killed while they re
 accept-contracts: machine ## Contracts of all kinds under a mixed load and kill -9: the same everywhere.
 	$(LONG) 'TestNetwork_contracts$$'
 
+.PHONY: accept-doctor
+accept-doctor: machine ## tercet doctor names each injected cause, and nothing on a healthy network.
+	$(LONG) 'TestNetwork_doctor$$'
+
 .PHONY: accept-soak
 accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
 	$(LONG) 'TestNetwork_soak$$'

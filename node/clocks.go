@@ -80,7 +80,7 @@ func (c *clocks) run(ctx context.Context) {
 // peer notes that a peer came up or went down; one that came up is asked at once.
 func (c *clocks) peer(i int, up bool) {
 	c.mu.Lock()
-	c.peers[i] = peerClock{up: up, answered: c.peers[i].answered}
+	c.peers[i] = peerClock{up: up} // it may be answered again at once: connections that cross replace each other
 	c.mu.Unlock()
 	c.ask(i)
 }

@@ -22,6 +22,19 @@ func TestEncodeHandshake_golden(t *testing.T) {
 	}
 }
 
+func TestEncodeHandshake_goldenWithInstance(t *testing.T) {
+	const want = "002dec9030303131323233336161626263636464018a7465726365742f302e31880102030405060708820908820400"
+	h := ours
+	h.Instance, h.Other, h.OtherAgo = 0x0102030405060708, 0x0908, 1024
+	encoded := p2p.EncodeHandshake(h)
+	if got := hex.EncodeToString(encoded); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, err := p2p.ReadHandshake(bytes.NewReader(encoded)); err != nil || got.Instance != h.Instance || got.Other != h.Other || got.OtherAgo != h.OtherAgo {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestReadHandshake_readsNoByteTooMany(t *testing.T) {
 	r := bytes.NewReader(append(p2p.EncodeHandshake(ours), "rest"...))
 	got, err := p2p.ReadHandshake(r)
@@ -37,6 +50,7 @@ func TestReadHandshake_readsNoByteTooMany(t *testing.T) {
 func TestReadHandshake_skipsFieldsOfLaterVersions(t *testing.T) {
 	later := ours
 	later.Version = 2
+	later.Instance, later.Other, later.OtherAgo = 1, 2, 3 // which are before them
 	later.Later = []rlp.RawValue{{0x80}, {0xc1, 0x01}}
 	got, err := p2p.ReadHandshake(bytes.NewReader(p2p.EncodeHandshake(later)))
 	if err != nil {

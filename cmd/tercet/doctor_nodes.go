@@ -76,6 +76,9 @@ func compare(answers []answered) []diagnosis.Finding {
 	if len(well) > 0 {
 		var known []diagnosis.Clock
 		for _, a := range well {
+			if a.WallMs == 0 { // it does not say
+				continue
+			}
 			known = append(known, diagnosis.Clock{Peer: a.subject, Offset: a.offset, Error: a.trip/2 + time.Millisecond})
 		}
 		found = diagnosis.CompareClocks("this machine", known, comparedDrift)

@@ -113,6 +113,12 @@ func TestWAL_onRealFiles(t *testing.T) {
 		t.Fatalf("got %v, want ErrMissing", err)
 	}
 	check(t, wal.Create(path, opts))
+	if got, err := wal.NetworkOf(path); err != nil || got != network {
+		t.Fatalf("the log is of %s, %v", got, err)
+	}
+	if _, err := wal.NetworkOf(filepath.Dir(path)); !errors.Is(err, wal.ErrMissing) {
+		t.Fatalf("got %v, want ErrMissing", err)
+	}
 	if err := wal.Create(path, opts); !errors.Is(err, wal.ErrExists) {
 		t.Fatalf("got %v, want ErrExists", err)
 	}

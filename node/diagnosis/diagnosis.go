@@ -166,8 +166,8 @@ type Accusation struct {
 // Diagnose lists what is wrong, the worst first.
 func Diagnose(f *Facts) []Finding {
 	found := []Finding{}
-	for _, rule := range []func(*Facts) []Finding{
-		storage, quorum, genesis, versions, twins, accusations, clocks, disks, syncs, voting, progress, peers, pool,
+	for _, rule := range []func(*Facts) []Finding{ // causes before what follows from them
+		storage, disks, genesis, versions, twins, accusations, clocks, quorum, syncs, voting, progress, peers, pool,
 	} {
 		found = append(found, rule(f)...)
 	}
@@ -214,10 +214,8 @@ func voting(f *Facts) []Finding {
 		"this validator may have voted what it does not know of, because its safety journal or newest blocks were lost: %s", f.Follows))
 }
 
-const (
-	// fullAt is the fraction of its bounds from which on the pool counts as full: others are refused soon.
-	fullAt = 0.95
-)
+// fullAt is the fraction of its bounds from which on the pool counts as full: others are refused soon.
+const fullAt = 0.95
 
 func pool(f *Facts) []Finding {
 	p := &f.Pool

@@ -71,7 +71,7 @@ func (f *Facts) why(p *Peer) string {
 	case p.Reach == p2p.ReachRefused:
 		how += ", nothing listens at its address"
 	case p.Reach == p2p.ReachSilent:
-		how += ", its machine accepts connections and the process does not answer"
+		how += ", its machine keeps or accepts connections and the process does not answer"
 	case p.Reach == p2p.ReachNone:
 		how += ", its address does not answer"
 	}

@@ -131,9 +131,23 @@ func TestHost_Run_tellsWrongNetworkFromWrongVersion(t *testing.T) {
 				if connected(m) != 0 {
 					t.Errorf("host %d is connected", i)
 				}
+				other := prepared(t, test.edit, 1-i == 1)
+				if s := status(t, m, 1-i); s.Network != other.Network || s.Version != max(1, other.Version) {
+					t.Errorf("host %d knows the network %q, version %d of the other; want %q, %d", i, s.Network, s.Version, other.Network, max(1, other.Version))
+				}
 			}
 		})
 	}
+}
+
+// prepared is a configuration, edited or not.
+func prepared(t *testing.T, edit func(*host.Config), edited bool) host.Config {
+	t.Helper()
+	cfg, _ := prepare(t, 0, 2, testlog.New(t))
+	if edited {
+		edit(&cfg)
+	}
+	return cfg
 }
 
 func TestHost_Run_survivesRandomBytes(t *testing.T) {
