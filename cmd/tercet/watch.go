@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // refresh is how often the nodes are asked.
@@ -61,8 +62,11 @@ func watchNodes(ctx context.Context, w io.Writer, list []patient, once bool) err
 			return nil // asked to end
 		}
 		text := watchLines(nodes, time.Now(), live || once)
-		if live && lines > 0 {
-			fmt.Fprintf(w, "\x1b[%dA\x1b[J", lines)
+		if live {
+			text = clip(text, f) // a line that wraps would be two
+			if lines > 0 {
+				fmt.Fprintf(w, "\x1b[%dA\x1b[J", lines)
+			}
 		}
 		lines = strings.Count(text, "\n")
 		if _, err := io.WriteString(w, text); err != nil || once {
@@ -74,6 +78,21 @@ func watchNodes(ctx context.Context, w io.Writer, list []patient, once bool) err
 			return nil
 		}
 	}
+}
+
+// clip cuts lines to the width of a terminal, if that is known.
+func clip(text string, terminal *os.File) string {
+	size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col == 0 {
+		return text
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if runes := []rune(line); len(runes) > int(size.Col) {
+			lines[i] = string(runes[:size.Col])
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func askStatus(ctx context.Context, nodes []*watched) {
