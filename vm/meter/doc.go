@@ -16,6 +16,8 @@
 //   - only user_entrypoint, user_constructor and memory are exported. A start function runs at the head of the
 //     two functions, so that it pays and can be refused gas like everything else;
 //   - rem is division, multiplication and subtraction, because wazero 1.12.0 miscompiles it on arm64;
+//   - an ordered comparison of what may be an and with what may be 0 is kept apart from a branch behind it, because
+//     wazero 1.12.0 miscompiles the three together, and otherwise on arm64 than on amd64;
 //   - code that cannot run is gone: functions that nothing reaches, instructions after a branch.
 //
 // What cannot be made deterministic or cheap to compile is refused with a [RefusedError]. Prices are in ink, of
