@@ -90,7 +90,7 @@ deadcode: $(TOOLS)/deadcode-$(DEADCODE_VERSION) ## Fail on functions that neithe
 # What WASI cannot compile is ledger/store, because LevelDB has no file lock and
 # no rename there, and what imports it: testframework/simdisk, node/pipeline,
 # node/rpc, node and the packages above node.
-WASI := ./consensus/... ./contracts/... ./ledger ./ledger/exec ./ledger/state ./p2p/... ./node/config ./node/metrics ./node/txpool ./internal/testlog
+WASI := ./consensus/... ./contracts/... ./ledger ./ledger/exec ./ledger/state ./p2p/... ./node/config ./node/diagnosis ./node/metrics ./node/txpool ./internal/testlog
 
 .PHONY: portable
 portable: ## Compile the node without cgo, and what does not need LevelDB for WASI.

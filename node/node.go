@@ -234,7 +234,7 @@ func (n *Node) openContracts() error {
 func (n *Node) openStore(opts Options) error {
 	dir := config.DataDir(n.cfg.Home)
 	var err error
-	n.store, err = store.Open(dir, store.Options{Genesis: n.genesis, Logger: n.log, Wrap: opts.WrapStorage, OnSync: n.watch.blocks.add})
+	n.store, err = store.Open(dir, store.Options{Genesis: n.genesis, Logger: n.log, Wrap: opts.WrapStorage, OnSync: n.storeSynced})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("another process uses %s: stop it, or start this node with another --home: %w", dir, err)
 	}
@@ -263,7 +263,7 @@ func (n *Node) openHost(key []byte, recovered *pipeline.Recovered, opts Options)
 
 func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error {
 	hash := n.pipeline.GenesisHash()
-	log, records, err := openLog(n.cfg.Home, hash, wal.Options{FS: opts.LogFS, Logger: n.log, OnSync: n.watch.journal.add}, n.cfg.Chain.Replica)
+	log, records, err := openLog(n.cfg.Home, hash, wal.Options{FS: opts.LogFS, Logger: n.log, OnSync: n.journalSynced}, n.cfg.Chain.Replica)
 	if err != nil {
 		return err
 	}

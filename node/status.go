@@ -143,6 +143,14 @@ func (n *Node) sample(m *metrics.Metrics) {
 	}
 	m.PoolTransactions.Set(float64(pool.Pending + pool.Queued))
 	m.PoolBytes.Set(float64(pool.Bytes))
+	f := n.facts()
+	m.Findings.Reset()
+	for _, x := range diagnosis.Diagnose(f) {
+		m.Findings.WithLabelValues(string(x.Cause), string(x.Severity)).Inc()
+	}
+	if len(f.Disks) > 0 {
+		m.DiskFree.Set(float64(f.Disks[0].Free))
+	}
 	up := 0
 	peers := n.host.Peers()
 	n.sampling.Lock()

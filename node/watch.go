@@ -108,6 +108,16 @@ func (w *watch) fill(f *diagnosis.Facts, now sample) {
 	f.Syncs = []diagnosis.Syncs{w.journal.describe("safety journal", now.at), w.blocks.describe("databases", now.at)}
 }
 
+func (n *Node) journalSynced(took time.Duration) {
+	n.watch.journal.add(took)
+	n.metrics.JournalSync.Observe(took.Seconds())
+}
+
+func (n *Node) storeSynced(took time.Duration) {
+	n.watch.blocks.add(took)
+	n.metrics.StoreSync.Observe(took.Seconds())
+}
+
 // syncs is the latest durations of synced writes.
 type syncs struct {
 	mu   sync.Mutex
@@ -154,6 +164,6 @@ func DiskOf(path string) diagnosis.Disk {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return diagnosis.Disk{Path: path}
 	}
-	unit := uint64(s.Bsize) //nolint:unconvert,gosec // its type depends on the system; it is positive
+	unit := uint64(s.Bsize) // its type depends on the system
 	return diagnosis.Disk{Path: path, Free: s.Bavail * unit, Total: s.Blocks * unit}
 }

@@ -143,8 +143,7 @@ func (n *watched) label() string {
 func (n *watched) row(names map[string]string) string {
 	if n.err != nil {
 		why := "no answer"
-		var refused *rpcError
-		if errors.As(n.err, &refused) {
+		if refused, answered := errors.AsType[*rpcError](n.err); answered {
 			why = refused.Error()
 		}
 		return printable(why)

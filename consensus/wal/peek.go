@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/ethereum/go-ethereum/common"
 )
@@ -9,15 +10,14 @@ import (
 // NetworkOf returns the genesis hash of the log in dir, which may be in use. It writes nothing. Without a log it fails with
 // [ErrMissing].
 func NetworkOf(dir string) (common.Hash, error) {
-	fs := osFS{}
-	numbers, err := listSegments(fs, dir)
+	numbers, err := listSegments(osFS{}, dir)
 	if err != nil {
 		return common.Hash{}, err
 	}
 	if len(numbers) == 0 {
 		return common.Hash{}, fmt.Errorf("%w in %s", ErrMissing, dir)
 	}
-	f, err := fs.Open(segmentPath(dir, numbers[0]), false)
+	f, err := os.Open(segmentPath(dir, numbers[0]))
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("opening the write-ahead log: %w", err)
 	}

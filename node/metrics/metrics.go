@@ -54,6 +54,12 @@ type Metrics struct {
 	PeerInvalid     *prometheus.CounterVec // by peer name: frames that no honest peer sends
 	QueueDrops      *prometheus.CounterVec // by peer name: frames not sent because the peer's queue was full
 
+	// The node's own judgement and its disk.
+	Findings    *prometheus.GaugeVec // by cause and severity: how many tercet_diagnose has
+	JournalSync prometheus.Observer  // seconds of each synced write of the safety journal
+	StoreSync   prometheus.Observer  // seconds of each synced write of the databases
+	DiskFree    prometheus.Gauge     // bytes free for the data directory
+
 	registry *prometheus.Registry
 }
 
@@ -97,6 +103,11 @@ func NewMetrics(build Build) *Metrics {
 		PeerInvalid:     counters(r, "peer_invalid_total", "Frames that no honest peer sends.", "peer"),
 		QueueDrops:      counters(r, "peer_queue_drops_total", "Frames not sent because the peer's queue was full.", "peer"),
 
+		Findings:    gauges(r, "findings", "Findings of tercet_diagnose: docs/operations.md explains each.", "cause", "severity"),
+		JournalSync: histogram(r, "journal_sync_seconds", "Synced writes of the safety journal, one before every vote.", syncBuckets()),
+		StoreSync:   histogram(r, "store_sync_seconds", "Synced writes of the databases.", syncBuckets()),
+		DiskFree:    gauge(r, "disk_free_bytes", "Room left for the data directory."),
+
 		registry: r,
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -116,6 +127,17 @@ func gauge(r *prometheus.Registry, name, help string) prometheus.Gauge {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 	r.MustRegister(g)
 	return g
+}
+
+func gauges(r *prometheus.Registry, name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	r.MustRegister(g)
+	return g
+}
+
+// syncBuckets go from a fast disk to one that stands.
+func syncBuckets() []float64 {
+	return []float64{0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5}
 }
 
 func counter(r *prometheus.Registry, name, help string) prometheus.Counter {

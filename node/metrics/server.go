@@ -41,7 +41,7 @@ type Config struct {
 
 // A Reason is one cause of a node not being ready.
 type Reason struct {
-	Code    string `json:"code"`    // stable, snake_case, for machines: "peers_missing"
+	Code    string `json:"code"`    // stable, snake_case, for machines: "no_quorum"
 	Message string `json:"message"` // for people: what is wrong and what to do
 }
 

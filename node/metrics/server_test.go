@@ -86,8 +86,8 @@ func TestServer_health(t *testing.T) {
 		{name: "dead", live: errors.New("disk gone"), path: "/livez", status: 503, want: `{"live":false,"reason":"disk gone"}`},
 		{name: "ready", path: "/readyz", status: 200, want: `{"ready":true,"reasons":[]}`},
 		{
-			name: "not ready", reasons: []metrics.Reason{{Code: "peers_missing", Message: "1 of 3"}}, path: "/readyz", status: 503,
-			want: `{"ready":false,"reasons":[{"code":"peers_missing","message":"1 of 3"}]}`,
+			name: "not ready", reasons: []metrics.Reason{{Code: "no_quorum", Message: "1 of 3"}}, path: "/readyz", status: 503,
+			want: `{"ready":false,"reasons":[{"code":"no_quorum","message":"1 of 3"}]}`,
 		},
 		{name: "waiting is not dead", reasons: []metrics.Reason{{Code: "x"}}, path: "/livez", status: 200, want: `{"live":true}`},
 	} {

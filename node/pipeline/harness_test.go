@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +136,7 @@ type node struct {
 	ledger    *pipeline.Recovered
 	pipeline  *pipeline.Pipeline
 	demands   chan uint64
+	shift     atomic.Int64 // of the wall clock, ns
 	executed  chan consensus.Tip
 	stop      context.CancelFunc
 	done      chan error
@@ -193,7 +195,7 @@ func (n *node) Demand(at uint64) { n.demands <- at }
 
 func (n *node) Executed(tip consensus.Tip) { n.executed <- tip }
 
-func (n *node) Wall() time.Time { return time.Now() }
+func (n *node) Wall() time.Time { return time.Now().Add(time.Duration(n.shift.Load())) }
 
 func (n *node) run() {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -295,3 +295,25 @@ func TestPipeline_quarantine_stillWantsBlocks(t *testing.T) {
 		t.Error("a restart ends the quarantine")
 	}
 }
+
+// A block is wanted at once by the clock that blocks go by, which may be behind the machine's.
+func TestPipeline_demand_byTheClockOfBlocks(t *testing.T) {
+	n := single(t)
+	n.shift.Store(int64(-30 * time.Second))
+	n.add(n.world.raw(t, 0, 0))
+	timeout := time.After(patience)
+	for {
+		select {
+		case at := <-n.demands:
+			if at == 0 {
+				continue
+			}
+			if now := uint64(n.Wall().UnixMilli()); at > now {
+				t.Errorf("a block is wanted in %d ms, want at once", at-now)
+			}
+			return
+		case <-timeout:
+			t.Fatal("the transaction asks for no block")
+		}
+	}
+}

@@ -73,6 +73,7 @@ type chain struct {
 	certified atomic.Uint64
 	syncing   bool
 	evidence  []rpc.Evidence
+	diagnosis rpc.Diagnosis
 	lag       lag
 	amend     func(*exec.Result) // when set, changes what executing the next blocks gave
 	hold      chan struct{}      // when set, Submit waits until it is closed
@@ -135,7 +136,7 @@ func (c *chain) Head() rpc.Head {
 }
 
 func (c *chain) Status() rpc.Status {
-	return rpc.Status{Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64(), Syncing: c.syncing, Highest: 1000, Evidence: len(c.evidence)}
+	return rpc.Status{Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64(), Syncing: c.syncing, Highest: 1000, Evidence: len(c.evidence), Diagnosis: c.diagnosis}
 }
 
 func (c *chain) Evidence() []rpc.Evidence { return c.evidence }

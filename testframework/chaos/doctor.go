@@ -167,9 +167,9 @@ func (v *Volume) Prefix() []string {
 	return []string{"nsenter", "--mount", "--target", fmt.Sprint(v.holder.Process.Pid)}
 }
 
-// Path is how this process reaches a file of the volume.
+// Path is how this process reaches a file of the volume, whose path is absolute.
 func (v *Volume) Path(path string) string {
-	return filepath.Join("/proc", fmt.Sprint(v.holder.Process.Pid), "root", path)
+	return fmt.Sprintf("/proc/%d/root%s", v.holder.Process.Pid, path)
 }
 
 // Fill takes room until about so many bytes are left.
