@@ -241,6 +241,10 @@ accept-contracts: machine ## Contracts of all kinds under a mixed load and kill 
 accept-doctor: machine ## tercet doctor names each injected cause, and nothing on a healthy network.
 	$(LONG) 'TestNetwork_doctor$$'
 
+.PHONY: rpc-figures
+rpc-figures: machine ## What a node answers per second, what that costs it, and commits beside floods of reads.
+	$(LONG) 'TestNetwork_(rpcFigures|reads)$$'
+
 .PHONY: accept-soak
 accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
 	$(LONG) 'TestNetwork_soak$$'

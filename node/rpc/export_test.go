@@ -32,3 +32,6 @@ func (s *Server) HoldLargeAnswers() (release func()) {
 		}
 	}
 }
+
+// LogList is logs as answers have them.
+type LogList = logList
