@@ -32,6 +32,8 @@ type watch struct {
 	samples []sample       // guarded by mu; oldest first, at most trendSamples
 	moved   time.Time      // guarded by mu; when the final height changed last, as far as was noted
 	disk    diagnosis.Disk // guarded by mu
+	// behind and lagging are since when more than diagnosis.BehindBlocks are missing; zero when they are not.
+	behind, lagging time.Time // guarded by mu
 }
 
 // sample is the heights at a moment.
@@ -81,6 +83,15 @@ func (w *watch) note(s sample, disk diagnosis.Disk) {
 	if k := len(w.samples); k == 0 || w.samples[k-1].final != s.final {
 		w.moved = s.at
 	}
+	since := func(at *time.Time, missing bool) {
+		if !missing {
+			*at = time.Time{}
+		} else if at.IsZero() {
+			*at = s.at
+		}
+	}
+	since(&w.behind, s.highest > s.final+diagnosis.BehindBlocks)
+	since(&w.lagging, s.final > s.executed+diagnosis.BehindBlocks)
 	if len(w.samples) == trendSamples {
 		w.samples = slices.Delete(w.samples, 0, 1)
 	}
@@ -91,6 +102,12 @@ func (w *watch) note(s sample, disk diagnosis.Disk) {
 func (w *watch) fill(f *diagnosis.Facts, now sample) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.behind.IsZero() {
+		f.BehindFor = now.at.Sub(w.behind)
+	}
+	if !w.lagging.IsZero() {
+		f.LagFor = now.at.Sub(w.lagging)
+	}
 	f.Uptime, f.Still = now.at.Sub(w.began), now.at.Sub(w.moved)
 	if len(w.samples) > 0 {
 		first := w.samples[0]

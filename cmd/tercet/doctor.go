@@ -149,6 +149,9 @@ func examine(cmd *cobra.Command, urls []string, home, dir string) (*verdict, err
 	ctx := cmd.Context()
 	v := &verdict{Compared: []diagnosis.Finding{}}
 	answers := askAll(ctx, list)
+	if err := askBehind(ctx, list, answers); err != nil {
+		return nil, err
+	}
 	for i, p := range list {
 		v.Subjects = append(v.Subjects, examineOne(ctx, p, &answers[i]))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,8 +16,10 @@ import (
 const (
 	// comparedDrift is the default of consensus.max_drift: clocks further apart cost votes.
 	comparedDrift = 500 * time.Millisecond
-	// comparedBlocks is how far apart the heights of healthy nodes may be when they are asked at one moment.
-	comparedBlocks = 32
+	// comparedBlocks is how far apart the heights of healthy nodes may be when they are asked at about one
+	// moment; one that is further behind gets comparedPatience to reach the height that it lacked.
+	comparedBlocks   = diagnosis.BehindBlocks
+	comparedPatience = 2 * time.Second
 )
 
 // nodeDiagnosis is what the doctor reads of tercet_diagnose.
@@ -38,6 +41,8 @@ type answered struct {
 	// offset of its clock from this machine's, which is within trip/2 of it.
 	offset, trip time.Duration
 	err          error
+	// later is its height when it was asked again, if it was.
+	later uint64
 }
 
 func askAll(ctx context.Context, list []patient) []answered {
@@ -62,6 +67,36 @@ func askAll(ctx context.Context, list []patient) []answered {
 	}
 	wg.Wait()
 	return answers
+}
+
+// askBehind asks those again that seem to be behind, until they are not or comparedPatience is over: nobody answers
+// at the same moment as another.
+func askBehind(ctx context.Context, list []patient, answers []answered) error {
+	highest := map[string]uint64{} // by genesis
+	for _, a := range answers {
+		if a.err == nil {
+			highest[a.GenesisHash] = max(highest[a.GenesisHash], a.Height)
+		}
+	}
+	err := poll(ctx, 100*time.Millisecond, comparedPatience, func() (bool, error) {
+		all := true
+		for i := range answers {
+			a := &answers[i]
+			if a.later = max(a.later, a.Height); a.err != nil || highest[a.GenesisHash]-a.Height <= comparedBlocks || a.later >= highest[a.GenesisHash] {
+				continue
+			}
+			var now nodeDiagnosis
+			if err := callRPC(ctx, list[i].url, "tercet_diagnose", &now); err == nil {
+				a.later = now.Height
+			}
+			all = all && a.later >= highest[a.GenesisHash]
+		}
+		return all, nil
+	})
+	if errors.Is(err, errTimeout) {
+		return nil
+	}
+	return err
 }
 
 // compare finds what only shows between nodes.
@@ -118,10 +153,10 @@ func compareChains(well []answered) []diagnosis.Finding {
 			highest = max(highest, a.Height)
 		}
 		for _, a := range by[hash] {
-			if highest-a.Height > comparedBlocks {
+			if highest-a.Height > comparedBlocks && a.later < highest {
 				found = append(found, diagnosis.Finding{
-					Cause: diagnosis.Behind, Severity: diagnosis.Warning, Figures: map[string]any{"node": a.subject, "height": a.Height, "highest": highest},
-					Text: fmt.Sprintf("%s is at height %d, %d blocks behind the highest of these nodes", a.subject, a.Height, highest-a.Height),
+					Cause: diagnosis.Behind, Severity: diagnosis.Warning, Figures: map[string]any{"node": a.subject, "height": a.Height, "highest": highest, "later": a.later},
+					Text: fmt.Sprintf("%s was at height %d, %d blocks behind the highest of these nodes, and had %d of them %v later", a.subject, a.Height, highest-a.Height, a.later-a.Height, comparedPatience),
 					Do:   "look at its own findings; without any, ask again: it may be catching up",
 				})
 			}

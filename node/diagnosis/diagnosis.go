@@ -94,6 +94,9 @@ type Facts struct {
 	CatchingUp                     bool
 	// Lag is the number of ordered blocks that wait for execution.
 	Lag int
+	// BehindFor and LagFor are how long Final has been more than [BehindBlocks] below Highest, and Executed
+	// below Final.
+	BehindFor, LagFor time.Duration
 	// Still is how long Final has not changed, MaxIdle after what time without transactions it should.
 	Still, MaxIdle time.Duration
 	Trend          Trend

@@ -134,19 +134,24 @@ func TestDiagnose(t *testing.T) {
 		{"few slow syncs", func(f *diagnosis.Facts) { f.Syncs[0].P50, f.Syncs[0].Count = time.Second, 9 }, nil},
 		{
 			"behind and catching up", func(f *diagnosis.Facts) {
-				f.Highest, f.Trend.Final, f.Trend.Highest = 1100, 1010, 10
+				f.Highest, f.Trend.Final, f.Trend.Highest, f.BehindFor = 1100, 1010, 10, time.Minute
 				f.CatchingUp = true
 			},
 			[]string{"warning behind: this node is 1000 blocks behind (100 of 1100), and gets closer by 100 blocks a second: about 10s to go"},
 		},
 		{
-			"behind for good", func(f *diagnosis.Facts) { f.Highest, f.Trend.Final, f.Still = 1100, 0, time.Hour },
+			"behind for good", func(f *diagnosis.Facts) {
+				f.Highest, f.Trend.Final, f.Still, f.BehindFor = 1100, 0, time.Hour, time.Hour
+			},
 			[]string{"warning behind: this node is 1000 blocks behind (100 of 1100), and does not get closer"},
 		},
 		{
-			"slow execution", func(f *diagnosis.Facts) { f.Lag, f.Executed = 50, 50; f.Trend.Executed = 5 },
+			"slow execution", func(f *diagnosis.Facts) { f.Lag, f.Executed, f.LagFor = 50, 50, time.Minute; f.Trend.Executed = 5 },
 			[]string{"warning execution_lag: execution is 50 blocks behind ordering (50 of 100) and does 0.5 blocks a second; ordering 1.0"},
 		},
+		{"behind for a moment", func(f *diagnosis.Facts) {
+			f.Highest, f.Final, f.Lag, f.BehindFor, f.LagFor = 200, 150, 50, time.Second, time.Second
+		}, nil},
 		{
 			"a chain that stands", func(f *diagnosis.Facts) { f.Still = 12 * time.Second },
 			[]string{"error stalled: no block became final for 12s (height 100, view 110), although a quorum is connected"},

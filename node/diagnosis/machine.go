@@ -21,8 +21,10 @@ const (
 	slowMedian = 25 * time.Millisecond
 	slowTail   = 500 * time.Millisecond
 
-	// behindBlocks is how far a node may be behind before that is a finding: moments of work.
-	behindBlocks = 32
+	// BehindBlocks is how far a node may be behind before that is a finding: moments of work.
+	BehindBlocks = 32
+	// lasting is how long that has to last: under load a few dozen blocks are a hiccup of the disk.
+	lasting = 2 * time.Second
 	// stillFor is how long nothing may become final although something should.
 	stillFor = 10 * time.Second
 )
@@ -128,7 +130,7 @@ func apart(offset, uncertain time.Duration) string {
 func progress(f *Facts) []Finding {
 	var found []Finding
 	missing := f.Highest - min(f.Highest, f.Final)
-	if missing > behindBlocks {
+	if missing > BehindBlocks && f.BehindFor >= lasting {
 		rate := f.Trend.perSecond(int64(f.Trend.Final) - int64(f.Trend.Highest))
 		eta := "and does not get closer"
 		if rate > 0 {
@@ -140,7 +142,7 @@ func progress(f *Facts) []Finding {
 			"wait while it gets closer; if it does not, see which peers are connected and the other findings",
 			"this node is %d blocks behind (%d of %d), %s", missing, f.Final, f.Highest, eta))...)
 	}
-	if f.Lag > behindBlocks {
+	if f.Lag > BehindBlocks && f.LagFor >= lasting {
 		rate := f.Trend.perSecond(int64(f.Trend.Executed))
 		found = append(found, unready(one(ExecutionLag, Warning, map[string]any{
 			"ordered": f.Final, "executed": f.Executed, "blocks": f.Lag, "executedPerSecond": rate, "orderedPerSecond": f.Trend.perSecond(int64(f.Trend.Final)),
