@@ -83,7 +83,7 @@ func (x *target) ask(t *testing.T, body string) []byte {
 // FuzzServer_method: any JSON as the parameters of each method.
 func FuzzServer_method(f *testing.F) {
 	x := newTarget(f)
-	methods := rpc.Methods()
+	methods := x.server.Methods()
 	head := x.parent.Hash().Hex()
 	tx := pay(f, alice, 0, types.LegacyTxType).Hash().Hex()
 	for method, params := range map[string][]string{
