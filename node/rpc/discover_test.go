@@ -52,7 +52,7 @@ func TestServer_discover(t *testing.T) {
 		}
 	}
 	same(t, "texts that are of methods", rpc.Summarised(), described)
-	same(t, "docs/rpc.md", listed(t, "../../docs/rpc.md"), described)
+	same(t, "docs/rpc.md", listed(t), described)
 	var modules map[string]string
 	must(t, json.Unmarshal([]byte(c.result("rpc_modules")), &modules))
 	slices.Sort(namespaces)
@@ -60,11 +60,9 @@ func TestServer_discover(t *testing.T) {
 }
 
 // listed are the methods in the table of docs/rpc.md.
-func listed(t *testing.T, path string) []string {
+func listed(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	must(t, err)
-	_, table, found := strings.Cut(string(text), "\n## Methods\n")
+	_, table, found := strings.Cut(rpcDocument(t), "\n## Methods\n")
 	if !found {
 		t.Fatal("docs/rpc.md has no section Methods")
 	}
@@ -80,6 +78,13 @@ func listed(t *testing.T, path string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+func rpcDocument(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/rpc.md")
+	must(t, err)
+	return string(text)
 }
 
 func same(t *testing.T, what string, got, want []string) {

@@ -74,6 +74,8 @@ var summaries = map[string]summary{
 	"tercet_status":            {"Where the node stands: what an operator asks first.", ""},
 	"tercet_transactionStatus": {"Where a transaction is, and why it is not executed.", "hash"},
 
+	"tercet_whyNotIncluded": {"Why a transaction is not in a block, with a stable code, or in which it is.", "hash"},
+
 	"txpool_content":     {"The transactions of the pool by sender and nonce.", ""},
 	"txpool_contentFrom": {"The transactions of one sender in the pool by nonce.", "address"},
 	"txpool_inspect":     {"The transactions of the pool in words.", ""},
