@@ -88,7 +88,7 @@ Start here:
 		}
 	}
 	add("try", newDev(), newTestnet())
-	add("build", newContract())
+	add("build", newContract(), newTx())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
 	add("inspect", newStatus(), newVersion())
 	add("verify", newSim())

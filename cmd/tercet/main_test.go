@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -101,6 +102,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"answers":    answers,
 		"eventually": eventually,
 		"transfer":   transfer,
+		"hash":       firstHash,
 		"mode":       mode,
 		"mask":       mask,
 		"replace":    replace,
@@ -163,6 +165,15 @@ func transfer(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("no receipt: %v", err)
 		}
 	}
+}
+
+// firstHash puts the first hash of a file or an output into a variable: hash stdout NAME.
+func firstHash(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile("0x[0-9a-f]{64}").FindString(ts.ReadFile(args[0]))
+	if found == "" {
+		ts.Fatalf("%s has no hash", args[0])
+	}
+	ts.Setenv(args[1], found)
 }
 
 // mode compares a file's permissions: mode 0600 FILE.
