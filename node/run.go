@@ -50,6 +50,9 @@ func (n *Node) Run(ctx context.Context) error {
 	start(&ledger, "evidence", n.evidence.run)
 	start(&front, "json-rpc", n.rpc.Run)
 	start(&front, "gossip", forever(n.gossip.run))
+	if n.journal != nil { // it outlives those who submit
+		start(&core, "pool journal", n.journal.Run)
+	}
 	start(&front, "progress", forever(n.progress))
 	n.log.Info("node started", "version", n.build.Version, "chain_id", n.genesis.ChainID, "genesis", n.GenesisHash(),
 		"height", n.Newest().Height(), "validator", n.validator, "peer_id", n.self, "rpc", n.RPCURL(), "ops", n.OpsURL())
