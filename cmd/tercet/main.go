@@ -91,6 +91,6 @@ Start here:
 	add("build", newContract(), newTx())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
 	add("inspect", newStatus(), newVersion())
-	add("verify", newSim())
+	add("verify", newSim(), newVerify())
 	return root, started
 }

@@ -100,6 +100,7 @@ next:
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"answers":    answers,
+		"ask":        ask,
 		"eventually": eventually,
 		"transfer":   transfer,
 		"hash":       firstHash,

@@ -70,10 +70,11 @@ var summaries = map[string]summary{
 
 	"tercet_evidence":          {"Proofs that validators signed two votes which no honest one signs both.", ""},
 	"tercet_getFinality":       {"The certificates that make a block final; null if unknown.", "block"},
-	"tercet_getProof":          {"A proof of an account, with what leads from the validators to it.", "address block"},
+	"tercet_getProof":          {"A proof of an account and of slots of its storage, with what leads from the validators to it.", "address block slots"},
 	"tercet_status":            {"Where the node stands: what an operator asks first.", ""},
 	"tercet_transactionStatus": {"Where a transaction is, and why it is not executed.", "hash"},
 
+	"tercet_validators":     {"The validators with their addresses and peer ids: what a verifier of proofs must know.", ""},
 	"tercet_whyNotIncluded": {"Why a transaction is not in a block, with a stable code, or in which it is.", "hash"},
 
 	"txpool_content":     {"The transactions of the pool by sender and nonce.", ""},

@@ -21,7 +21,7 @@ import (
 )
 
 // journaled runs a journal until everything offered by work is written, and returns what it read first.
-func journaled(t *testing.T, path string, most int, waits func(common.Hash) bool, log []testlog.Option, work func(j *txpool.Journal)) (read [][]byte) {
+func journaled(t *testing.T, path string, most int, waits func(common.Hash) bool, log []testlog.Option, work func(j *txpool.Journal, pass func(time.Duration))) (read [][]byte) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		j := txpool.NewJournal(txpool.JournalConfig{
@@ -31,8 +31,9 @@ func journaled(t *testing.T, path string, most int, waits func(common.Hash) bool
 		done := make(chan error, 1)
 		go func() { done <- j.Run(ctx) }()
 		synctest.Wait()
-		work(j)
-		time.Sleep(time.Second)
+		pass := func(d time.Duration) { time.Sleep(d) }
+		work(j, pass)
+		pass(time.Second)
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -46,16 +47,16 @@ func always(common.Hash) bool { return true }
 func TestJournal_keepsWhatWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pool.journal")
 	a, b, c := transfer(t, 0, 0), transfer(t, 0, 2), transfer(t, 1, 0)
-	if read := journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal) { j.Offer(a); j.Offer(b) }); len(read) != 0 {
+	if read := journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal, _ func(time.Duration)) { j.Offer(a); j.Offer(b) }); len(read) != 0 {
 		t.Fatalf("read %d", len(read))
 	}
 	// A kill: the file stays as it is.
 	waits := func(h common.Hash) bool { return h != a.Hash() }
-	read := journaled(t, path, 1<<20, waits, nil, func(j *txpool.Journal) { j.Offer(c) })
+	read := journaled(t, path, 1<<20, waits, nil, func(j *txpool.Journal, _ func(time.Duration)) { j.Offer(c) })
 	if len(read) != 2 || !bytes.Equal(read[0], a.Raw()) || !bytes.Equal(read[1], b.Raw()) {
 		t.Fatalf("read %x", read)
 	}
-	read = journaled(t, path, 1<<20, func(common.Hash) bool { return false }, nil, func(*txpool.Journal) {})
+	read = journaled(t, path, 1<<20, func(common.Hash) bool { return false }, nil, func(*txpool.Journal, func(time.Duration)) {})
 	if len(read) != 2 || !bytes.Equal(read[0], b.Raw()) || !bytes.Equal(read[1], c.Raw()) {
 		t.Fatalf("read %x", read)
 	}
@@ -69,18 +70,18 @@ func TestJournal_isBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pool.journal")
 	var waiting atomic.Bool // all of them wait, then none does
 	waiting.Store(true)
-	journaled(t, path, most, func(common.Hash) bool { return waiting.Load() }, nil, func(j *txpool.Journal) {
+	journaled(t, path, most, func(common.Hash) bool { return waiting.Load() }, nil, func(j *txpool.Journal, pass func(time.Duration)) {
 		for i := range uint64(100) {
 			j.Offer(transfer(t, 0, i))
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if info, err := os.Stat(path); err != nil || info.Size() > most || info.Size() < most/2 {
 			t.Errorf("the file: %v, %v", info, err)
 		}
 		waiting.Store(false)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		j.Offer(transfer(t, 0, 200)) // there is room again
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if info, err := os.Stat(path); err != nil || info.Size() > 200 {
 			t.Errorf("the file: %v, %v", info, err)
 		}
@@ -92,7 +93,7 @@ func TestJournal_isBounded(t *testing.T) {
 func TestJournal_whenCutAnywhere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pool.journal")
 	txs := []*ledger.Transaction{transfer(t, 0, 0), transfer(t, 0, 1), transfer(t, 1, 0)}
-	journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal) {
+	journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal, _ func(time.Duration)) {
 		for _, tx := range txs {
 			j.Offer(tx)
 		}
@@ -133,14 +134,14 @@ func TestJournal_whenCutAnywhere(t *testing.T) {
 	if err := os.WriteFile(path, whole[:len(whole)-1], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if read := journaled(t, path, 1<<20, always, nil, func(*txpool.Journal) {}); len(read) != 2 {
+	if read := journaled(t, path, 1<<20, always, nil, func(*txpool.Journal, func(time.Duration)) {}); len(read) != 2 {
 		t.Fatalf("read %d", len(read))
 	}
 	if err := os.WriteFile(path, []byte("something else"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect := []testlog.Option{testlog.Expect("transactions of an earlier run may be lost")}
-	if read := journaled(t, path, 1<<20, always, expect, func(*txpool.Journal) {}); len(read) != 0 {
+	if read := journaled(t, path, 1<<20, always, expect, func(*txpool.Journal, func(time.Duration)) {}); len(read) != 0 {
 		t.Fatalf("read %d", len(read))
 	}
 }
@@ -149,7 +150,7 @@ func TestJournal_whenCutAnywhere(t *testing.T) {
 func TestJournal_golden(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pool.journal")
 	tx := transfer(t, 0, 0)
-	journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal) { j.Offer(tx) })
+	journaled(t, path, 1<<20, always, nil, func(j *txpool.Journal, _ func(time.Duration)) { j.Offer(tx) })
 	got, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -164,10 +165,10 @@ func TestJournal_golden(t *testing.T) {
 func TestJournal_whenTheDiskFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "pool.journal")
 	expect := []testlog.Option{testlog.Expect("waiting transactions are not kept for a restart")}
-	journaled(t, path, 1<<20, always, expect, func(j *txpool.Journal) {
+	journaled(t, path, 1<<20, always, expect, func(j *txpool.Journal, pass func(time.Duration)) {
 		for i := range uint64(10) {
 			j.Offer(transfer(t, 0, i))
-			time.Sleep(50 * time.Millisecond)
+			pass(50 * time.Millisecond)
 		}
 	})
 }
