@@ -114,6 +114,21 @@ func New(cfg *config.Config, opts Options) (*Node, error) {
 	return n, nil
 }
 
+// Check says what New would refuse about the files that an operator writes, genesis and keys, without opening
+// anything. The error is one line that says what to do.
+func Check(cfg *config.Config) error {
+	n := &Node{cfg: cfg, validator: -1}
+	var err error
+	if n.genesis, err = ReadGenesis(cfg.Home); err != nil {
+		return err
+	}
+	if n.roster, err = newRoster(n.genesis, cfg.P2P.Peers); err != nil {
+		return err
+	}
+	_, _, err = n.keys()
+	return err
+}
+
 func (n *Node) open(opts Options) error {
 	var err error
 	if n.genesis, err = ReadGenesis(n.cfg.Home); err != nil {

@@ -90,7 +90,7 @@ Start here:
 	add("try", newDev(), newTestnet())
 	add("build", newContract(), newTx())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
-	add("inspect", newStatus(), newVersion())
+	add("inspect", newStatus(), newInspect(), newDebug(), newVersion())
 	add("verify", newSim(), newVerify())
 	return root, started
 }

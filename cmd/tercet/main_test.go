@@ -47,7 +47,7 @@ func TestNetworks(t *testing.T) {
 }
 
 // setup gives a script $HOME in its own directory, $PORT, from which on a hundred
-// ports are free, $TERCET, the program for where it is not on the PATH, $EXAMPLES, and kills what it leaves running in $WORK/net. Scripts run in
+// ports are free, $OPS, one of them, $TERCET, the program for where it is not on the PATH, $EXAMPLES, and kills what it leaves running in $WORK/net. Scripts run in
 // parallel: taken counts the hundreds that they have.
 func setup(taken *atomic.Int64) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
@@ -57,6 +57,7 @@ func setup(taken *atomic.Int64) func(*testscript.Env) error {
 			return err
 		}
 		env.Setenv("PORT", fmt.Sprint(port))
+		env.Setenv("OPS", fmt.Sprint(port+50))
 		program, err := exec.LookPath("tercet") // testscript put it on the PATH
 		if err != nil {
 			return err
@@ -107,6 +108,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mode":       mode,
 		"mask":       mask,
 		"replace":    replace,
+		"unpack":     unpack,
+		"key":        logKey,
+		"keyless":    keyless,
 		"network":    checkNetwork,
 	}
 }
