@@ -237,6 +237,10 @@ accept-wipe: machine ## Nodes without blocks or journal, or killed while they re
 accept-contracts: machine ## Contracts of all kinds under a mixed load and kill -9: the same everywhere.
 	$(LONG) 'TestNetwork_contracts$$'
 
+.PHONY: rpc-figures
+rpc-figures: machine ## What a node answers per second, what that costs it, and commits beside floods of reads.
+	$(LONG) 'TestNetwork_(rpcFigures|reads)$$'
+
 .PHONY: accept-soak
 accept-soak: machine ## 40 steps of crashes, pauses and deletions under load, by seed.
 	$(LONG) 'TestNetwork_soak$$'

@@ -83,23 +83,34 @@ func accountGas(cold bool) uint64 {
 	return gasWarm
 }
 
-// fund gives a frame its ink: a tranche for the contract's counter, the rest in reserve.
+// fund gives a frame its ink: a tranche for the contract's counter, the rest in reserve. Both count what
+// instructions cost, which is 1<<shift ink for each ink of the price list.
 func (r *running) fund(ink uint64) {
-	tranche := min(ink, r.w.tranche)
-	r.reserve = ink - tranche
+	units := ink >> r.shift
+	tranche := min(units, r.w.tranche)
+	r.reserve = units - tranche
 	r.counter.Set(tranche)
 }
 
 // left is the ink that the frame has. The counter is below zero only where refill looks at it.
-func (r *running) left() uint64 { return r.reserve + r.counter.Get() }
+func (r *running) left() uint64 { return (r.reserve + r.counter.Get()) << r.shift }
+
+// enlarge makes instructions cost what they do with a memory of so many pages.
+func (r *running) enlarge(pages uint32) {
+	if shift := meter.LargeShift(r.module.version, pages); shift != r.shift {
+		left := r.left()
+		r.shift = shift
+		r.fund(left)
+	}
+}
 
 // gasLeft is what the frame has, in whole gas.
 func (r *running) gasLeft() uint64 { return r.left() / meter.InkPerGas }
 
 // payInk takes ink, or ends the frame.
 func (r *running) payInk(ink uint64) {
-	if tranche := r.counter.Get(); ink <= tranche {
-		r.counter.Set(tranche - ink)
+	if tranche, units := r.counter.Get(), (ink+1<<r.shift-1)>>r.shift; units <= tranche {
+		r.counter.Set(tranche - units)
 		return
 	}
 	left := r.left()

@@ -308,3 +308,27 @@ func TestGas_runningOutAnywhere(t *testing.T) {
 		t.Errorf("limit %d: got outcome %d, %d left, want success and 0", full, got.Outcome, got.GasLeft)
 	}
 }
+
+// TestGas_largeMemory pays for instructions, not for host functions, eight times from the 25th page on.
+func TestGas_largeMemory(t *testing.T) {
+	w := newWorld(t, vm.Config{})
+	const load, host = 1000, 6 * gas
+	has := w.ok((&script{}).do(opSize, 0).hook("write_result", 0, 4)).Output
+	pages := uint64(binary.LittleEndian.Uint32(has))
+	price := func(total uint64, do func(s *script)) uint64 {
+		return w.price(func(s *script) { s.do(opGrow, total-pages, 0) }, do)
+	}
+	for _, tt := range []struct {
+		name string
+		host uint64
+		do   func(s *script)
+	}{
+		{"a load", 0, func(s *script) { s.do(opLoad, load, 0) }},
+		{"a host function", host, func(s *script) { s.hook("block_number", 0) }},
+	} {
+		small, large := price(24, tt.do), price(25, tt.do)
+		if got, want := large-tt.host, 8*(small-tt.host); small <= tt.host || got != want {
+			t.Errorf("%s costs %d ink in 24 pages and %d in 25, of which %d are the host's", tt.name, small, large, tt.host)
+		}
+	}
+}

@@ -32,9 +32,10 @@ type running struct {
 	module *module
 	w      *Worker
 	memory api.Memory
-	// counter is the ink that the contract takes from by itself, reserve what it comes back to ask for.
+	// counter is what the contract takes from by itself, reserve what it comes back to ask for, both in 1<<shift ink.
 	counter api.MutableGlobal
 	reserve uint64
+	shift   uint
 	// words is what the transaction's stack has left.
 	words  api.MutableGlobal
 	done   <-chan struct{} // the caller closes it when it cancels; nil when it never does
@@ -162,6 +163,7 @@ func (r *running) attach(instance api.Module, ink uint64) (api.Function, error) 
 		return nil, fmt.Errorf("the rewritten module lacks %s, a counter or memory", name)
 	}
 	r.counter, r.words = counter, stack
+	r.shift = meter.LargeShift(r.module.version, r.module.Pages)
 	r.fund(ink)
 	words := uint64(meter.StackWords)
 	if r.w.depth > 1 {
@@ -224,6 +226,7 @@ func (r *running) grow(s []uint64) {
 		return
 	}
 	r.payInk(uint64(pages) * meter.PageInk(r.module.version))
+	r.enlarge(has + pages)
 }
 
 // payForMemoryGrow (pages) pays once more for what growing pays for by itself; SDKs import it for other hosts.

@@ -123,8 +123,10 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close frees the compiled code. No frame runs.
+// Close frees the compiled code and the memory, also of a worker that is still referred to. No frame runs, and none
+// may afterwards.
 func (w *Worker) Close() error {
+	w.modules, w.slab, w.frames = nil, nil, nil
 	return errors.Join(w.runtime.Close(background()), w.desk.close())
 }
 

@@ -30,6 +30,7 @@ func newCaller(engine *vm.Engine, calls, requests int) *caller {
 
 // onWorker runs a call on a worker, until it ends, ctx ends or its time is over.
 func (s *Server) onWorker(ctx context.Context, call func(context.Context, *vm.Worker) error) error {
+	defer requestOf(ctx).waiting(ctx)()
 	slot := s.caller.gate.enter(ctx)
 	if slot == nil {
 		if err := ctx.Err(); err != nil {

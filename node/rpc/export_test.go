@@ -28,3 +28,6 @@ func (s *Server) HoldLargeAnswers() (release func()) {
 		}
 	}
 }
+
+// LogList is logs as answers have them.
+type LogList = logList

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
-	"github.com/ethereum/go-ethereum/core/types"
 )
 
 // filterLifetime is how long a filter lives that nobody asks, as in go-ethereum.
@@ -146,7 +145,7 @@ func (e *ethAPI) GetFilterChanges(ctx context.Context, id string) (any, error) {
 
 // filteredLogs returns the logs of the blocks from a filter's place to next. Those for which there is no
 // room come with the next call.
-func (s *Server) filteredLogs(ctx context.Context, id string, f *filter, next uint64) ([]*types.Log, error) {
+func (s *Server) filteredLogs(ctx context.Context, id string, f *filter, next uint64) (logList, error) {
 	from, end := f.next, next
 	if n := f.query.FromBlock; n != nil && *n >= 0 {
 		from = max(from, uint64(*n))
@@ -155,7 +154,7 @@ func (s *Server) filteredLogs(ctx context.Context, id string, f *filter, next ui
 		end = min(end, uint64(*n)+1)
 	}
 	if from >= end {
-		return []*types.Log{}, nil
+		return logList{}, nil
 	}
 	logs, reached, err := s.searchLogs(ctx, &f.query, from, end-1)
 	if err != nil {
@@ -169,7 +168,7 @@ func (s *Server) filteredLogs(ctx context.Context, id string, f *filter, next ui
 }
 
 // GetFilterLogs returns all logs of a filter.
-func (e *ethAPI) GetFilterLogs(ctx context.Context, id string) ([]*types.Log, error) {
+func (e *ethAPI) GetFilterLogs(ctx context.Context, id string) (logList, error) {
 	f, err := e.s.filters.take(id, 0)
 	if err != nil {
 		return nil, err

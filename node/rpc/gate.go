@@ -70,6 +70,67 @@ func (s *slot) release() {
 	s.once.Do(func() { <-s.gate.slots })
 }
 
+// turn is the right of a request to a processor, of which consensus is left one: decoding, answering and
+// encoding take it, waiting does not. Without it the handlers of a few clients who ask for much hold all
+// processors for 10 ms at a time, and each of the steps between a vote and the next waits for them.
+type turn struct {
+	gate *gate
+
+	mu   sync.Mutex // guards what follows: an answer that is late is written by another goroutine
+	held *slot      // nil while the request waits for something
+	over bool       // it will not be taken again
+}
+
+// begin waits for a processor. It reports false when there is none in time.
+func (t *turn) begin(ctx context.Context) bool {
+	t.held = t.gate.enter(ctx)
+	return t.held != nil
+}
+
+// pause gives the processor back before a wait; resume takes it again, however long that takes.
+func (t *turn) pause() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.held != nil {
+		t.held.release()
+		t.held = nil
+	}
+}
+
+func (t *turn) resume(ctx context.Context) {
+	select {
+	case t.gate.slots <- struct{}{}:
+	case <-ctx.Done(): // nobody waits for the answer
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := (&slot{gate: t.gate}); t.over || t.held != nil {
+		s.release()
+	} else {
+		t.held = s
+	}
+}
+
+// end gives the processor back for good.
+func (t *turn) end() {
+	t.pause()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+}
+
+// answering is a response whose request has done its work when it begins to write: clients may read slowly.
+type answering struct {
+	http.ResponseWriter
+	turn *turn
+}
+
+func (a *answering) Write(b []byte) (int, error) {
+	a.turn.end()
+	return a.ResponseWriter.Write(b)
+}
+
 // largeAnswer is the right of a request to an answer of more than [smallAnswer] until it is written. It
 // belongs to the goroutine that makes the answer.
 type largeAnswer struct {
@@ -82,6 +143,7 @@ func (r request) answers(ctx context.Context, bytes int) error {
 	if bytes <= smallAnswer || r.large == nil || r.large.held != nil {
 		return nil
 	}
+	defer r.waiting(ctx)()
 	if r.large.held = r.large.gate.enter(ctx); r.large.held == nil {
 		return busy("%d answers of more than %d bytes are on their way", maxLargeAnswers, smallAnswer)
 	}

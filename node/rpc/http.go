@@ -15,8 +15,9 @@ import (
 // request is what the methods know about the HTTP request that they answer.
 type request struct {
 	slot   *slot
-	single bool // not a batch
-	nowait bool // ?sendwait=0
+	turn   *turn // nil where the transport has none
+	single bool  // not a batch
+	nowait bool  // ?sendwait=0
 	large  *largeAnswer
 }
 
@@ -33,6 +34,15 @@ func (r request) idle() {
 	if r.slot != nil {
 		r.slot.release()
 	}
+}
+
+// waiting lets others have the processor until the function that it returns is called.
+func (r request) waiting(ctx context.Context) (resume func()) {
+	if r.turn == nil {
+		return func() {}
+	}
+	r.turn.pause()
+	return func() { r.turn.resume(ctx) }
 }
 
 // Handler answers HTTP requests. Transactions are decoded only while [Server.Run] runs.
@@ -66,11 +76,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer slot.release()
 	large := &largeAnswer{gate: s.large}
 	defer large.release()
-	about := request{slot: slot, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
+	turn := &turn{gate: s.processors}
+	if !turn.begin(r.Context()) {
+		refuseBusy(w, body)
+		return
+	}
+	defer turn.end()
+	about := request{slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	s.registry.ServeHTTP(w, r)
+	s.registry.ServeHTTP(&answering{w, turn}, r)
 }
 
 // read returns the body, or answers why not. It holds no right to work: a client may take its time.

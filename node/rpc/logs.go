@@ -7,7 +7,6 @@ import (
 	"errors"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	gethrpc "github.com/ethereum/go-ethereum/rpc"
 )
 
@@ -87,7 +86,7 @@ func (q *logQuery) check() error {
 }
 
 // GetLogs returns the logs of a block or of a range of blocks that match, oldest first.
-func (e *ethAPI) GetLogs(ctx context.Context, q logQuery) ([]*types.Log, error) {
+func (e *ethAPI) GetLogs(ctx context.Context, q logQuery) (logList, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -260,4 +261,22 @@ func TestServer_largeAnswers(t *testing.T) {
 			t.Errorf("%s: got %d bytes", method, len(got))
 		}
 	}
+}
+
+// Clients who do not read their answers keep no processor busy, neither those of the machine nor the turns of others.
+func TestServer_slowReaders(t *testing.T) {
+	c := newChain(t, nil)
+	c.emit(&types.Log{Address: token, Data: make([]byte, 8<<20)})
+	question := `{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[{"fromBlock":"0x0"}]}`
+	for range 4 {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.server.Addr().String())
+		must(t, err)
+		t.Cleanup(func() { _ = conn.Close() }) // nothing more is sent
+		_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(question), question)
+		must(t, err)
+		_, err = conn.Read(make([]byte, 1)) // the answer is on its way
+		must(t, err)
+	}
+	c.result("eth_blockNumber")
+	c.result("eth_getLogs", map[string]any{"fromBlock": "0x0", "address": other})
 }

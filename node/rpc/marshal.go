@@ -161,7 +161,7 @@ type receiptJSON struct {
 	EffectiveGasPrice *hexutil.Big    `json:"effectiveGasPrice"`
 	From              common.Address  `json:"from"`
 	GasUsed           hexutil.Uint64  `json:"gasUsed"`
-	Logs              []*types.Log    `json:"logs"`
+	Logs              logList         `json:"logs"`
 	LogsBloom         types.Bloom     `json:"logsBloom"`
 	Status            hexutil.Uint64  `json:"status"`
 	To                *common.Address `json:"to"`
@@ -175,7 +175,7 @@ func marshalReceipt(at place) *receiptJSON {
 	out := &receiptJSON{
 		BlockHash: at.hash, BlockNumber: hexutil.Uint64(at.height), CumulativeGasUsed: hexutil.Uint64(r.CumulativeGasUsed),
 		EffectiveGasPrice: zero(), From: tx.From(), GasUsed: hexutil.Uint64(r.GasUsed), LogsBloom: r.Bloom,
-		Logs:   make([]*types.Log, len(r.Logs)),
+		Logs:   make(logList, len(r.Logs)),
 		Status: hexutil.Uint64(r.Status), To: tx.To(), TransactionHash: tx.Hash(),
 		TransactionIndex: hexutil.Uint64(at.index), Type: hexutil.Uint64(tx.Type()),
 	}

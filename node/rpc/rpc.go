@@ -131,6 +131,9 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
+// spareProcessors is how many processors requests may keep busy, so that consensus always finds one.
+func spareProcessors() int { return max(1, runtime.GOMAXPROCS(0)-1) }
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Genesis == nil || c.Store == nil || c.State == nil || c.Pool == nil || c.Chain == nil || c.Contracts == nil {
 		return c, errors.New("rpc: a server needs a genesis, a store, a state, a pool, a chain and an engine for contracts")
@@ -153,7 +156,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.MaxResponseBytes, defaultMaxResponseBytes},
 		{&c.MaxConcurrent, defaultMaxConcurrent},
 		{&c.MaxWaiters, defaultMaxWaiters},
-		{&c.MaxCalls, max(1, runtime.GOMAXPROCS(0)-1)},
+		{&c.MaxCalls, spareProcessors()},
 	} {
 		if *l.value <= 0 {
 			*l.value = l.deflt
@@ -188,10 +191,12 @@ type Server struct {
 	limits    ledger.Limits
 	body      chan struct{} // a token per large body being read; see gate.go
 	work      *gate
-	searches  *gate // for logs
-	large     *gate // for answers
-	caller    *caller
-	waiting   atomic.Int64
+	// processors are those that requests may use at a time, calls and searches aside.
+	processors *gate
+	searches   *gate // for logs
+	large      *gate // for answers
+	caller     *caller
+	waiting    atomic.Int64
 	// stopping is closed by Run when its context ends; nobody sends.
 	stopping chan struct{}
 }
@@ -203,19 +208,20 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:       cfg,
-		log:       cfg.Logger,
-		registry:  gethrpc.NewServer(),
-		limits:    cfg.Genesis.Limits(),
-		recoverer: newRecoverer(),
-		recent:    newRecent(),
-		filters:   newFilters(),
-		body:      make(chan struct{}, maxLargeBodies),
-		work:      newGate(cfg.MaxConcurrent, queueFactor*cfg.MaxConcurrent),
-		searches:  newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
-		large:     newGate(maxLargeAnswers, cfg.MaxConcurrent/8),
-		caller:    newCaller(cfg.Contracts, cfg.MaxCalls, cfg.MaxConcurrent),
-		stopping:  make(chan struct{}),
+		cfg:        cfg,
+		log:        cfg.Logger,
+		registry:   gethrpc.NewServer(),
+		limits:     cfg.Genesis.Limits(),
+		recoverer:  newRecoverer(),
+		recent:     newRecent(),
+		filters:    newFilters(),
+		body:       make(chan struct{}, maxLargeBodies),
+		work:       newGate(cfg.MaxConcurrent, queueFactor*cfg.MaxConcurrent),
+		processors: newGate(spareProcessors(), cfg.MaxConcurrent),
+		searches:   newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
+		large:      newGate(maxLargeAnswers, cfg.MaxConcurrent/8),
+		caller:     newCaller(cfg.Contracts, cfg.MaxCalls, cfg.MaxConcurrent),
+		stopping:   make(chan struct{}),
 	}
 	if s.genesis, err = genesisView(cfg.Genesis); err != nil {
 		return nil, err

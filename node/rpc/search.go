@@ -66,6 +66,7 @@ func (s *Server) searchLogs(ctx context.Context, q *logQuery, from, to uint64) (
 
 // collectLogs is searchLogs before there is room for the answer: searches do not wait for slow readers.
 func (s *Server) collectLogs(ctx context.Context, q *logQuery, from, to uint64) (logs []*types.Log, reached uint64, err error) {
+	defer requestOf(ctx).waiting(ctx)()
 	slot := s.searches.enter(ctx)
 	if slot == nil {
 		return nil, 0, busy("too many searches for logs at once")

@@ -165,6 +165,7 @@ func (s *Server) submitAndWait(ctx context.Context, tx *ledger.Transaction, time
 		return outcome{}, refused(err)
 	}
 	requestOf(ctx).idle()
+	defer requestOf(ctx).waiting(ctx)()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
@@ -185,6 +186,7 @@ func (s *Server) decode(ctx context.Context, raw []byte) (*ledger.Transaction, e
 	if s.cfg.Pool.Get(crypto.Keccak256Hash(raw)) != nil {
 		return nil, txpool.ErrAlreadyKnown
 	}
+	defer requestOf(ctx).waiting(ctx)()
 	return s.recoverer.decode(ctx, raw)
 }
 

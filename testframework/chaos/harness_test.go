@@ -42,6 +42,13 @@ var build struct {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(floodEnv) != "" {
+		if err := beFlood(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	code := m.Run()
 	if build.dir != "" {

@@ -19,10 +19,13 @@ type body struct {
 	typ      *functionType
 	locals   []valueType
 	operands []valueType
+	origins  []origin // of the operands
 	blocks   []block
-	declared int  // locals of all functions so far
-	height   int  // most operands at a time
-	dead     bool // what is read is not kept
+	// localOrigins and globalOrigins are what was ever put into each; locals that are no parameters begin with 0.
+	localOrigins, globalOrigins []origin
+	declared                    int  // locals of all functions so far
+	height                      int  // most operands at a time
+	dead                        bool // what is read is not kept
 
 	at     int    // offset of the instruction
 	charge int    // where in out the price of the open basic block is, or −1
@@ -62,6 +65,14 @@ func (b *body) rewrite(index uint32) uint64 {
 	b.scratch, b.calls = false, false
 	b.control, b.targets, b.loops, b.values = 0, 0, 0, 0
 	groups := b.readLocals()
+	b.localOrigins, b.globalOrigins = b.localOrigins[:0], append(b.globalOrigins[:0], make([]origin, len(m.globals))...)
+	for i := range b.locals {
+		o := fromZero
+		if i < len(typ.params) {
+			o = 0
+		}
+		b.localOrigins = append(b.localOrigins, o)
+	}
 	if b.declared += len(b.locals); b.declared > maxAllLocals {
 		r.refusef(where.start, "a body", "with its locals all functions have more than %d; make the contract smaller", maxAllLocals)
 	}
@@ -137,7 +148,7 @@ func (b *body) finish(groups []group) {
 // not get there; as what is wanted, for any.
 
 func (b *body) push(t valueType) {
-	b.operands = append(b.operands, t)
+	b.operands, b.origins = append(b.operands, t), append(b.origins[:len(b.operands)], 0)
 	b.height = max(b.height, len(b.operands))
 }
 
@@ -191,10 +202,12 @@ func (b *body) instruction() {
 	case opConst32:
 		v := r.signed(32)
 		b.push(i32)
+		b.constant(v)
 		b.keepSigned(op, in, v)
 	case opConst64:
 		v := r.signed(64)
 		b.push(i64)
+		b.constant(v)
 		b.keepSigned(op, in, v)
 	case opLocalGet, opLocalSet, opLocalTee:
 		b.local(op, in)
@@ -262,13 +275,21 @@ func (b *body) keepSigned(op byte, in *instruction, v int64) {
 }
 
 func (b *body) numeric(op byte, in *instruction) {
+	separate, o := b.miscompared(op), b.originOf(op)
 	if in.in[1] != noType {
 		b.pop(in.in[1])
 	}
 	b.pop(in.in[0])
 	b.push(in.out)
-	if b.keep(op, in) && in.class == Div {
+	b.comes(o)
+	if !b.keep(op, in) {
+		return
+	}
+	if in.class == Div {
 		b.effort.checks += checksOfDivision
+	}
+	if separate {
+		b.separate()
 	}
 }
 
@@ -312,11 +333,15 @@ func (b *body) local(op byte, in *instruction) {
 		return
 	}
 	t := b.locals[i]
+	o := b.localOrigins[i]
 	if in.form != opLocalGet {
+		o = b.origin(0)
+		b.localOrigins[i] |= o
 		b.pop(t)
 	}
 	if in.form != opLocalSet {
 		b.push(t)
+		b.comes(o)
 	}
 	if !b.keep(op, in) {
 		return
@@ -338,10 +363,12 @@ func (b *body) global(op byte, in *instruction) {
 	g := &b.m.globals[i]
 	if in.form == opGlobalGet {
 		b.push(g.typ)
+		b.comes(b.globalOrigins[i])
 	} else {
 		if !g.mutable {
 			b.r.refusef(b.at, in.name, "global %d is constant; the module is not valid", i)
 		}
+		b.globalOrigins[i] |= b.origin(0)
 		b.pop(g.typ)
 	}
 	b.keepIndex(op, in, i)
@@ -360,7 +387,11 @@ func (b *body) call(op byte, in *instruction) {
 	}
 	b.calls = true
 	b.effort.call(t)
-	b.keepIndex(op, in, b.m.useFunction(i))
+	b.spend(uint64(b.prices.class[in.class]))
+	b.out = append(b.store(b.out), op)
+	b.out = binary.AppendUvarint(b.out, uint64(b.m.useFunction(i)))
+	b.out = b.load(b.out)
+	b.values++
 }
 
 func (b *body) callIndirect(op byte, in *instruction) {
@@ -383,8 +414,11 @@ func (b *body) callIndirect(op byte, in *instruction) {
 	b.calls = true
 	b.effort.call(t)
 	b.m.useTable()
-	b.keepIndex(op, in, index)
-	b.out = append(b.out, 0)
+	b.spend(uint64(b.prices.class[in.class]))
+	b.out = append(b.store(b.out), op)
+	b.out = append(binary.AppendUvarint(b.out, uint64(index)), 0)
+	b.out = b.load(b.out)
+	b.values++
 }
 
 // apply takes a function's parameters from the operands and puts its result there.

@@ -52,7 +52,7 @@ func (b *body) spend(ink uint64) {
 		return
 	}
 	if b.charge < 0 {
-		b.out = b.m.appendGlobal(b.out, opcodeGlobalGet, gasGlobal)
+		b.out = b.appendGas(b.out, opcodeLocalGet)
 		b.out = append(b.out, opcodeConst64)
 		b.charge = len(b.out)
 		b.out = append(b.out, 0, 0, 0, 0, 0, opcodeSub64)
@@ -63,9 +63,14 @@ func (b *body) spend(ink uint64) {
 
 // take ends a charge: the new value of the counter is on the stack.
 func (b *body) take() {
-	b.out = b.m.appendTake(b.out)
+	b.out = b.appendGas(b.out, opcodeLocalTee)
+	b.out = append(b.out, opcodeConst64, 0, opcodeLess64, opcodeIf, emptyType)
+	b.out = b.appendGas(b.store(b.out), opcodeLocalGet)
+	b.out = binary.AppendUvarint(append(b.out, opcodeCall), uint64(len(b.m.imports)))
+	b.out = b.load(b.out)
+	b.out = append(b.out, opcodeEnd)
 	if b.m.lab == nil || !b.m.lab.single { // whose functions are to have the words of the others
-		b.values += 4
+		b.values += 5
 	}
 	b.effort.calls++
 	b.effort.pass(pointsOfCharge, len(b.operands))
@@ -97,13 +102,27 @@ func (m *module) appendGlobal(out []byte, op byte, own int) []byte {
 	return binary.AppendUvarint(append(out, op), uint64(len(m.globals)+own))
 }
 
-// Scratch locals, after the function's own: two i32 and two i64.
+// appendGas is an instruction on the local that holds the counter while the function runs.
+func (b *body) appendGas(out []byte, op byte) []byte {
+	return binary.AppendUvarint(append(out, op), uint64(len(b.locals)))
+}
+
+// store makes the counter known to others, before a call of any function and at the end; load takes it back.
+func (b *body) store(out []byte) []byte {
+	return b.m.appendGlobal(b.appendGas(out, opcodeLocalGet), opcodeGlobalSet, gasGlobal)
+}
+
+func (b *body) load(out []byte) []byte {
+	return b.appendGas(b.m.appendGlobal(out, opcodeGlobalGet, gasGlobal), opcodeLocalSet)
+}
+
+// Scratch locals, after the function's own and the counter: two i32 and two i64.
 func (b *body) appendScratch(op byte, t valueType, which int) {
 	b.scratch = true
 	if t == i64 {
 		which += 2
 	}
-	b.out = binary.AppendUvarint(append(b.out, op), uint64(len(b.locals)+which))
+	b.out = binary.AppendUvarint(append(b.out, op), uint64(len(b.locals)+1+which))
 }
 
 // rem computes a rem b as a − (a / b) · b, with b = 1 in place of −1: the remainder is 0 either way, and
@@ -162,7 +181,9 @@ func (b *body) memory(op byte, in *instruction) {
 	}
 	b.spend(uint64(b.prices.class[in.class]))
 	if in.form == opMemoryGrow {
-		b.out = binary.AppendUvarint(append(b.out, opcodeCall), uint64(len(b.m.imports)+1))
+		b.out = binary.AppendUvarint(append(b.store(b.out), opcodeCall), uint64(len(b.m.imports)+1))
+		b.out = b.load(b.out)
+		b.values++
 		b.calls = true
 		b.effort.calls++
 	}
@@ -208,7 +229,7 @@ func (b *body) bulk() {
 	b.values += 4
 	b.effort.pass(pointsOfBulk, len(b.operands))
 	b.appendScratch(opcodeLocalSet, i32, 0)
-	b.out = b.m.appendGlobal(b.out, opcodeGlobalGet, gasGlobal)
+	b.out = b.appendGas(b.out, opcodeLocalGet)
 	b.appendScratch(opcodeLocalGet, i32, 0)
 	b.out = append(b.out, opcodeExtend, opcodeConst64)
 	b.out = appendSigned(b.out, int64(perByte))

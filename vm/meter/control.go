@@ -125,6 +125,7 @@ func (b *body) close(op byte) {
 	}
 	if top.result != noType {
 		b.push(top.result)
+		b.comes(anywhere)
 	}
 	last := len(b.blocks) == 1
 	if !top.dead {
@@ -184,6 +185,7 @@ func (b *body) branch(op byte, in *instruction) {
 	}
 	if t != noType {
 		b.push(t)
+		b.comes(anywhere)
 	}
 	if !b.dead {
 		b.settle()

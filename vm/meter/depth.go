@@ -16,32 +16,33 @@ func (b *body) framed() bool { return b.calls || b.words() > minFrameWords }
 
 // head is what comes before the rewritten body: its locals, and the stack's words.
 func (b *body) head(groups []group) []byte {
-	n := len(groups)
+	groups = append(groups, group{1, i64})
 	if b.scratch {
 		groups = append(groups, group{2, i32}, group{2, i64})
-		n += 2
 	}
+	n := len(groups)
 	head := binary.AppendUvarint(make([]byte, 0, 64+4*n), uint64(n))
 	for _, g := range groups {
 		head = append(binary.AppendUvarint(head, uint64(g.n)), byte(g.typ))
 	}
-	if !b.framed() {
-		return head
+	if b.framed() {
+		head = b.appendStack(head, opcodeSub32)
+		head = b.m.appendGlobal(head, opcodeGlobalGet, stackGlobal)
+		head = b.m.appendGlobal(head, opcodeGlobalGet, markGlobal)
+		head = append(head, opcodeLess32, opcodeIf, emptyType, opcodeCall)
+		head = binary.AppendUvarint(head, uint64(len(b.m.imports)+ownImports))
+		head = append(head, opcodeEnd)
 	}
-	head = b.appendStack(head, opcodeSub32)
-	head = b.m.appendGlobal(head, opcodeGlobalGet, stackGlobal)
-	head = b.m.appendGlobal(head, opcodeGlobalGet, markGlobal)
-	head = append(head, opcodeLess32, opcodeIf, emptyType, opcodeCall)
-	head = binary.AppendUvarint(head, uint64(len(b.m.imports)+ownImports))
-	return append(head, opcodeEnd, opcodeBlock, blockType(b.typ.result()))
+	return append(b.load(head), opcodeBlock, blockType(b.typ.result()))
 }
 
 // tail is what comes after it, on every way out.
 func (b *body) tail() []byte {
-	if !b.framed() {
-		return []byte{opcodeEnd}
+	tail := b.store([]byte{opcodeEnd})
+	if b.framed() {
+		tail = b.appendStack(tail, opcodeAdd32)
 	}
-	return append(b.appendStack([]byte{opcodeEnd}, opcodeAdd32), opcodeEnd)
+	return append(tail, opcodeEnd)
 }
 
 // appendStack adds to the stack's counter or subtracts from it.

@@ -38,6 +38,15 @@ type Module struct {
 // PageInk is the price of a page of memory under a version, in ink.
 func PageInk(v Version) uint64 { return versions[v].page }
 
+// LargeShift is how often, as a power of two, the price of an instruction doubles in a frame whose memory has so
+// many pages: what does not fit into a processor's own caches takes ten times as long to load.
+func LargeShift(v Version, pages uint32) uint {
+	if pages > versions[v].smallPages {
+		return versions[v].largeShift
+	}
+	return 0
+}
+
 // Rewrite checks a module and returns it metered. Every refusal is a *[RefusedError].
 func Rewrite(wasm []byte, v Version) (*Module, error) {
 	return rewrite(wasm, v, nil)

@@ -50,6 +50,8 @@ type prices struct {
 	copied, filled uint16
 	step           uint64 // for wordsPerStep of the stack
 	page           uint64 // for a page of memory, zeroed
+	smallPages     uint32 // up to which instructions cost this, and
+	largeShift     uint   // how often it doubles beyond
 	instance       uint64 // for an instance of a module
 	element        uint64 // for an entry of its table
 	filledElement  uint64 // for a function that is put into one
@@ -102,7 +104,10 @@ var versions = [...]prices{
 		filled:   200,
 		step:     50_000_000,
 		page:     10_000_000,
-		instance: 2_000_000,
+		instance: 5_000_000,
+		// The second cache of a processor has 1 to 2 MiB. A load that misses it waits for up to 150 ns.
+		smallPages: 24,
+		largeShift: 3,
 		// With wazero 1.12.0 an instance takes 120 ns for a function in its table, 55 ns for an import, 100 ns for
 		// a global.
 		element:       5000,

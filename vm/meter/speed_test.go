@@ -41,7 +41,11 @@ func spent(m *machine, compiled wazero.CompiledModule, rounds uint64) (time.Dura
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return cpu() - before, float64(used) / meter.InkPerGas
+	var pages uint32
+	if memory := instance.Memory(); memory != nil {
+		pages = memory.Size() >> 16
+	}
+	return cpu() - before, float64(used<<meter.LargeShift(meter.Current, pages)) / meter.InkPerGas
 }
 
 // BenchmarkPrices prints how fast each class of instructions uses gas. The slowest has to be at 100 Mgas/s or

@@ -135,11 +135,12 @@ func callKernels() []Kernel {
 }
 
 func memoryKernels() []Kernel {
-	const size = 8 << 20
+	const size, small, medium = 8 << 20, 1 << 20, 2 << 20
 	list := []Kernel{
 		repeated("load", "i64, near", Code{}.Get(kernelX).Const32(0xfff8).Op(0x71).Access(0x29, 3, 0).Op(0xa7).Set(kernelX)),
 		repeated("load", "i32, random in 64 KiB", Code{}.Get(kernelX).Access(0x28, 2, 0).Set(kernelX)),
 		repeated("load", "i32, random in 1 MiB", Code{}.Get(kernelX).Access(0x28, 2, 0).Set(kernelX)),
+		repeated("load", "i32, random in 2 MiB", Code{}.Get(kernelX).Access(0x28, 2, 0).Set(kernelX)),
 		repeated("load", "i32, random in 8 MiB", Code{}.Get(kernelX).Access(0x28, 2, 0).Set(kernelX)),
 		repeated("store", "i64, near", Code{}.Get(kernelX).Get(kernelA).Access(0x37, 3, 0)),
 		repeated("store", "i64, random in 8 MiB", random(nil, 4).Op(0x1a).Get(kernelA).Const64(24).Op(0x88, 0xa7).Const32(size-8).Op(0x71).Get(kernelB).Access(0x37, 0, 0)),
@@ -157,8 +158,12 @@ func memoryKernels() []Kernel {
 		case 1:
 			chase(k.Module, 64<<10)
 		case 2:
-			chase(k.Module, 1<<20)
+			k.Module.Memory = &Memory{small >> 16, small >> 16}
+			chase(k.Module, small)
 		case 3:
+			k.Module.Memory = &Memory{medium >> 16, medium >> 16}
+			chase(k.Module, medium)
+		case 4:
 			chase(k.Module, size)
 		}
 	}

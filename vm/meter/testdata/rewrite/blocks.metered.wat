@@ -59,156 +59,192 @@
       global.set 2
     end)
   (func (;3;) (type 0) (param i32) (result i32)
-    (local i32)
+    (local i32 i64)
     global.get 0
-    i64.const 2400
-    i64.sub
-    global.set 0
-    global.get 0
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 0
-      call 0
-    end
-    block  ;; label = @1
-      loop  ;; label = @2
-        global.get 0
-        i64.const 4800
-        i64.sub
-        global.set 0
-        global.get 0
-        i64.const 0
-        i64.lt_s
-        if  ;; label = @3
-          global.get 0
-          call 0
-        end
-        local.get 0
-        i32.eqz
-        br_if 1 (;@1;)
-        global.get 0
-        i64.const 6800
-        i64.sub
-        global.set 0
-        global.get 0
-        i64.const 0
-        i64.lt_s
-        if  ;; label = @3
-          global.get 0
-          call 0
-        end
-        local.get 1
-        local.get 0
-        i32.add
-        local.set 1
-        local.get 0
-        i32.const 1
-        i32.sub
-        local.set 0
-        br 0 (;@2;)
-      end
-    end
-    global.get 0
-    i64.const 5100
-    i64.sub
-    global.set 0
-    global.get 0
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 0
-      call 0
-    end
-    local.get 1
-    i32.const 1000
-    i32.gt_u
-    if  ;; label = @1
-      global.get 0
-      i64.const 4300
+    local.set 2
+    block (result i32)  ;; label = @1
+      local.get 2
+      i64.const 2400
       i64.sub
-      global.set 0
-      global.get 0
+      local.tee 2
       i64.const 0
       i64.lt_s
       if  ;; label = @2
-        global.get 0
+        local.get 2
+        global.set 0
+        local.get 2
         call 0
-      end
-      i32.const 1
-      br 1 (;@0;)
-    end
-    global.get 0
-    i64.const 4300
-    i64.sub
-    global.set 0
-    global.get 0
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 0
-      call 0
-    end
-    local.get 1
-    if (result i32)  ;; label = @1
-      global.get 0
-      i64.const 300
-      i64.sub
-      global.set 0
-      global.get 0
-      i64.const 0
-      i64.lt_s
-      if  ;; label = @2
         global.get 0
-        call 0
+        local.set 2
       end
-      i32.const 2
-    else
       block  ;; label = @2
-        block  ;; label = @3
-          global.get 0
-          i64.const 10300
+        loop  ;; label = @3
+          local.get 2
+          i64.const 4800
           i64.sub
-          global.set 0
-          global.get 0
+          local.tee 2
           i64.const 0
           i64.lt_s
           if  ;; label = @4
-            global.get 0
+            local.get 2
+            global.set 0
+            local.get 2
             call 0
+            global.get 0
+            local.set 2
+          end
+          local.get 0
+          i32.eqz
+          br_if 1 (;@2;)
+          local.get 2
+          i64.const 6800
+          i64.sub
+          local.tee 2
+          i64.const 0
+          i64.lt_s
+          if  ;; label = @4
+            local.get 2
+            global.set 0
+            local.get 2
+            call 0
+            global.get 0
+            local.set 2
           end
           local.get 1
-          br_table 0 (;@3;) 1 (;@2;)
+          local.get 0
+          i32.add
+          local.set 1
+          local.get 0
+          i32.const 1
+          i32.sub
+          local.set 0
+          br 0 (;@3;)
         end
-        global.get 0
-        i64.const 4300
-        i64.sub
-        global.set 0
-        global.get 0
-        i64.const 0
-        i64.lt_s
-        if  ;; label = @3
-          global.get 0
-          call 0
-        end
-        i32.const 3
-        br 2 (;@0;)
       end
-      block  ;; label = @2
-      end
-      global.get 0
-      i64.const 300
+      local.get 2
+      i64.const 5100
       i64.sub
-      global.set 0
-      global.get 0
+      local.tee 2
       i64.const 0
       i64.lt_s
       if  ;; label = @2
-        global.get 0
+        local.get 2
+        global.set 0
+        local.get 2
         call 0
+        global.get 0
+        local.set 2
       end
-      i32.const 0
-    end)
+      local.get 1
+      i32.const 1000
+      i32.gt_u
+      if  ;; label = @2
+        local.get 2
+        i64.const 4300
+        i64.sub
+        local.tee 2
+        i64.const 0
+        i64.lt_s
+        if  ;; label = @3
+          local.get 2
+          global.set 0
+          local.get 2
+          call 0
+          global.get 0
+          local.set 2
+        end
+        i32.const 1
+        br 1 (;@1;)
+      end
+      local.get 2
+      i64.const 4300
+      i64.sub
+      local.tee 2
+      i64.const 0
+      i64.lt_s
+      if  ;; label = @2
+        local.get 2
+        global.set 0
+        local.get 2
+        call 0
+        global.get 0
+        local.set 2
+      end
+      local.get 1
+      if (result i32)  ;; label = @2
+        local.get 2
+        i64.const 300
+        i64.sub
+        local.tee 2
+        i64.const 0
+        i64.lt_s
+        if  ;; label = @3
+          local.get 2
+          global.set 0
+          local.get 2
+          call 0
+          global.get 0
+          local.set 2
+        end
+        i32.const 2
+      else
+        block  ;; label = @3
+          block  ;; label = @4
+            local.get 2
+            i64.const 10300
+            i64.sub
+            local.tee 2
+            i64.const 0
+            i64.lt_s
+            if  ;; label = @5
+              local.get 2
+              global.set 0
+              local.get 2
+              call 0
+              global.get 0
+              local.set 2
+            end
+            local.get 1
+            br_table 0 (;@4;) 1 (;@3;)
+          end
+          local.get 2
+          i64.const 4300
+          i64.sub
+          local.tee 2
+          i64.const 0
+          i64.lt_s
+          if  ;; label = @4
+            local.get 2
+            global.set 0
+            local.get 2
+            call 0
+            global.get 0
+            local.set 2
+          end
+          i32.const 3
+          br 2 (;@1;)
+        end
+        block  ;; label = @3
+        end
+        local.get 2
+        i64.const 300
+        i64.sub
+        local.tee 2
+        i64.const 0
+        i64.lt_s
+        if  ;; label = @3
+          local.get 2
+          global.set 0
+          local.get 2
+          call 0
+          global.get 0
+          local.set 2
+        end
+        i32.const 0
+      end
+    end
+    local.get 2
+    global.set 0)
   (memory (;0;) 1 128)
   (global (;0;) (mut i64) (i64.const 0))
   (global (;1;) (mut i32) (i32.const 131072))

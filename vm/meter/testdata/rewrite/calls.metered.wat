@@ -65,6 +65,7 @@
       global.set 4
     end)
   (func (;5;) (type 2) (param i32) (result i32)
+    (local i64)
     global.get 3
     i32.const 128
     i32.sub
@@ -75,87 +76,146 @@
     if  ;; label = @1
       call 4
     end
+    global.get 2
+    local.set 1
     block (result i32)  ;; label = @1
-      global.get 2
+      local.get 1
       i64.const 34100
       i64.sub
-      global.set 2
-      global.get 2
+      local.tee 1
       i64.const 0
       i64.lt_s
       if  ;; label = @2
-        global.get 2
+        local.get 1
+        global.set 2
+        local.get 1
         call 2
+        global.get 2
+        local.set 1
       end
       i32.const 16
+      local.get 1
+      global.set 2
       call 0
+      global.get 2
+      local.set 1
       global.get 0
+      local.get 1
+      global.set 2
       call 1
+      global.get 2
+      local.set 1
       i32.wrap_i64
       i32.add
       global.set 0
       local.get 0
       i32.const 1
+      local.get 1
+      global.set 2
       call_indirect (type 2)
+      global.get 2
+      local.set 1
     end
+    local.get 1
+    global.set 2
     global.get 3
     i32.const 128
     i32.add
     global.set 3)
   (func (;6;) (type 2) (param i32) (result i32)
+    (local i64)
     global.get 2
-    i64.const 2500
-    i64.sub
-    global.set 2
-    global.get 2
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 2
-      call 2
+    local.set 1
+    block (result i32)  ;; label = @1
+      local.get 1
+      i64.const 2500
+      i64.sub
+      local.tee 1
+      i64.const 0
+      i64.lt_s
+      if  ;; label = @2
+        local.get 1
+        global.set 2
+        local.get 1
+        call 2
+        global.get 2
+        local.set 1
+      end
+      i32.const 0
     end
-    i32.const 0)
+    local.get 1
+    global.set 2)
   (func (;7;) (type 3)
+    (local i64)
     global.get 2
-    i64.const 3300
-    i64.sub
-    global.set 2
-    global.get 2
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 2
-      call 2
+    local.set 0
+    block  ;; label = @1
+      local.get 0
+      i64.const 3300
+      i64.sub
+      local.tee 0
+      i64.const 0
+      i64.lt_s
+      if  ;; label = @2
+        local.get 0
+        global.set 2
+        local.get 0
+        call 2
+        global.get 2
+        local.set 0
+      end
+      i32.const 7
+      global.set 0
     end
-    i32.const 7
-    global.set 0)
+    local.get 0
+    global.set 2)
   (func (;8;) (type 2) (param i32) (result i32)
+    (local i64)
     global.get 2
-    i64.const 3300
-    i64.sub
-    global.set 2
-    global.get 2
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 2
-      call 2
+    local.set 1
+    block (result i32)  ;; label = @1
+      local.get 1
+      i64.const 3300
+      i64.sub
+      local.tee 1
+      i64.const 0
+      i64.lt_s
+      if  ;; label = @2
+        local.get 1
+        global.set 2
+        local.get 1
+        call 2
+        global.get 2
+        local.set 1
+      end
+      local.get 0
+      local.get 0
+      i32.add
     end
-    local.get 0
-    local.get 0
-    i32.add)
+    local.get 1
+    global.set 2)
   (func (;9;) (type 4) (param i64 i64)
+    (local i64)
     global.get 2
-    i64.const 2400
-    i64.sub
-    global.set 2
-    global.get 2
-    i64.const 0
-    i64.lt_s
-    if  ;; label = @1
-      global.get 2
-      call 2
-    end)
+    local.set 2
+    block  ;; label = @1
+      local.get 2
+      i64.const 2400
+      i64.sub
+      local.tee 2
+      i64.const 0
+      i64.lt_s
+      if  ;; label = @2
+        local.get 2
+        global.set 2
+        local.get 2
+        call 2
+        global.get 2
+        local.set 2
+      end
+    end
+    local.get 2
+    global.set 2)
   (func (;10;) (type 2) (param i32) (result i32)
     call 7
     local.get 0
