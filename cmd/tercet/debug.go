@@ -169,11 +169,11 @@ func secretsOf(home string) ([]*regexp.Regexp, error) {
 			out = append(out, regexp.MustCompile("(?i)"+word))
 		}
 	}
-	c, err := config.LoadFile(home)
-	if err != nil || c.Keys.PasswordFile == "" {
-		return out, nil // a configuration that is wrong is what may be asked about
+	password := passwordFile(home)
+	if password == "" {
+		return out, nil
 	}
-	raw, err := readEnd(c.Keys.PasswordFile, maxPartBytes)
+	raw, err := readEnd(password, maxPartBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
@@ -182,6 +182,20 @@ func secretsOf(home string) ([]*regexp.Regexp, error) {
 		out = append(out, regexp.MustCompile(regexp.QuoteMeta(line)))
 	}
 	return out, err
+}
+
+// passwordFile is the one that a home's settings name, if they can be read: a configuration that is wrong may be what
+// the report is about.
+func passwordFile(home string) string {
+	for _, load := range []func() (*config.Config, error){
+		func() (*config.Config, error) { return config.Load(home, nil) },
+		func() (*config.Config, error) { return config.LoadFile(home) },
+	} {
+		if c, err := load(); err == nil && c.Keys.PasswordFile != "" {
+			return c.Keys.PasswordFile
+		}
+	}
+	return ""
 }
 
 // readEnd reads the last bytes of a file.
@@ -235,19 +249,23 @@ func (f *dumpFlags) collectDisk(d *dump, home string) {
 	d.addJSON("inspect.json", summary, err)
 }
 
-// listing names the files of a home, with their modes, sizes and times.
+// listing names the files of a home, with their modes, sizes and times. A file that goes away meanwhile is named with
+// what is wrong.
 func listing(home string) ([]byte, error) {
 	var b bytes.Buffer
 	err := filepath.WalkDir(home, func(path string, e fs.DirEntry, err error) error {
+		if b.Len() > maxPartBytes {
+			return fs.SkipAll
+		}
+		var info fs.FileInfo
+		if err == nil {
+			info, err = e.Info()
+		}
 		if err != nil {
-			return nil // it went away
+			_, err = fmt.Fprintf(&b, "%s: %v\n", path, err)
+			return err
 		}
-		info, err := e.Info()
-		if err != nil || b.Len() > maxPartBytes {
-			return nil
-		}
-		name, err := filepath.Rel(home, path)
-		fmt.Fprintf(&b, "%s %12d %s %s\n", info.Mode(), info.Size(), info.ModTime().UTC().Format(time.RFC3339), name)
+		_, err = fmt.Fprintf(&b, "%s %12d %s %s\n", info.Mode(), info.Size(), info.ModTime().UTC().Format(time.RFC3339), strings.TrimPrefix(path, home))
 		return err
 	})
 	return b.Bytes(), err
@@ -265,8 +283,11 @@ func (f *dumpFlags) collectNode(cmd *cobra.Command, d *dump, home string) {
 		}
 	}
 	for _, q := range []struct{ part, method string }{
-		{"status.json", "tercet_status"}, {"diagnosis.json", "tercet_diagnose"}, {"validators.json", "tercet_validators"},
-		{"evidence.json", "tercet_evidence"}, {"pool.json", "txpool_status"},
+		{"status.json", "tercet_status"},
+		{"diagnosis.json", "tercet_diagnose"},
+		{"validators.json", "tercet_validators"},
+		{"evidence.json", "tercet_evidence"},
+		{"pool.json", "txpool_status"},
 	} {
 		ctx, cancel := context.WithTimeout(cmd.Context(), partTimeout)
 		var raw json.RawMessage
@@ -275,7 +296,8 @@ func (f *dumpFlags) collectNode(cmd *cobra.Command, d *dump, home string) {
 		d.addJSON(q.part, raw, err)
 	}
 	for _, q := range []struct{ part, path string }{
-		{"ready.json", "/readyz"}, {"metrics.txt", "/metrics"},
+		{"ready.json", "/readyz"},
+		{"metrics.txt", "/metrics"},
 		{"goroutines.txt", "/debug/pprof/goroutine?debug=1"}, // with 2, arguments would be in it
 		{"heap.pprof", "/debug/pprof/heap"},
 	} {

@@ -310,11 +310,12 @@ brackets is a code for programs; docs/rpc.md lists them. Another node may know m
 			if err := json.Unmarshal(raw, &is); err != nil {
 				return fmt.Errorf("reading what became of %s: %w", hash, err)
 			}
-			text := fmt.Sprintf("%s (%s)\n", printable(is.Message), printable(is.Code))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s (%s)\n", printable(is.Message), printable(is.Code))
 			for _, a := range is.Also {
-				text += fmt.Sprintf("also: %s (%s)\n", printable(a.Message), printable(a.Code))
+				if err == nil {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "also: %s (%s)\n", printable(a.Message), printable(a.Code))
+				}
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 			return err
 		},
 	}

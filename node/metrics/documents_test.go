@@ -19,10 +19,11 @@ func registered(t *testing.T) []string {
 	t.Helper()
 	m := metrics.NewMetrics(metrics.Build{})
 	for _, f := range reflect.ValueOf(m).Elem().Fields() {
-		if f.CanInterface() {
-			if v, ok := f.Interface().(*prometheus.CounterVec); ok {
-				v.WithLabelValues("x") // one without a value exposes nothing
-			}
+		if !f.CanInterface() {
+			continue
+		}
+		if v, ok := reflect.TypeAssert[*prometheus.CounterVec](f); ok {
+			v.WithLabelValues("x") // one without a value exposes nothing
 		}
 	}
 	families, err := m.Gatherer().Gather()

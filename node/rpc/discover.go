@@ -62,8 +62,7 @@ type method struct {
 func methodsOf(namespace string, api reflect.Type) []method {
 	var out []method
 	subscribes := false
-	for i := range api.NumMethod() {
-		fn := api.Method(i)
+	for fn := range api.Methods() {
 		m := method{name: namespace + "_" + strings.ToLower(fn.Name[:1]) + fn.Name[1:]}
 		for at := 1; at < fn.Type.NumIn(); at++ { // 0 is the receiver
 			if in := fn.Type.In(at); in != reflect.TypeFor[context.Context]() {
@@ -201,8 +200,7 @@ func (s *schemas) object(t reflect.Type) schema {
 }
 
 func (s *schemas) fields(t reflect.Type, properties schema, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && tag == "" && f.Type.Kind() == reflect.Struct:

@@ -68,7 +68,7 @@ func listed(t *testing.T) []string {
 	}
 	table, _, _ = strings.Cut(table, "\n## ")
 	var names []string
-	for _, line := range strings.Split(table, "\n") {
+	for line := range strings.SplitSeq(table, "\n") {
 		if !strings.HasPrefix(line, "|") {
 			continue // the text below says what there is not
 		}
