@@ -108,9 +108,10 @@ func FuzzServer_method(f *testing.F) {
 		"eth_sendRawTransactionSync":              {`["` + raw(f, pay(f, alice, 2, types.LegacyTxType)) + `","0x10"]`, `["0x",0]`, `["0x01",18446744073709551615]`},
 		"web3_sha3":                               {`["0x00"]`},
 		"txpool_contentFrom":                      {`["0xdeadbeef00000000000000000000000000000001"]`},
-		"tercet_getProof":                         {`["0xdeadbeef00000000000000000000000000000001","latest"]`, `["0xdeadbeef00000000000000000000000000000002","0x2"]`},
+		"tercet_getProof":                         {`["0xdeadbeef00000000000000000000000000000001","latest"]`, `["0xdeadbeef00000000000000000000000000000002","0x2"]`, `["` + x.contract.Hex() + `",null,["0x0","1"]]`},
 		"tercet_getFinality":                      {`["0x1"]`, `[{"blockNumber":"latest","blockHash":"` + head + `"}]`},
 		"tercet_transactionStatus":                {`["` + tx + `"]`},
+		"tercet_whyNotIncluded":                   {`["` + tx + `"]`, `["` + head + `"]`},
 	} {
 		at, ok := slices.BinarySearch(methods, method)
 		if !ok {

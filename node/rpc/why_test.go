@@ -10,6 +10,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/holiman/uint256"
 
 	"github.com/tercet-chain/tercet/ledger"
 	"github.com/tercet-chain/tercet/node/rpc"
@@ -83,6 +84,12 @@ func TestServer_whyNotIncluded(t *testing.T) {
 			c.pool.Advance(&ledger.Block{Transactions: []*ledger.Transaction{decoded(t, offered(t, 0, 1, 1))}}, time.Now())
 			return hash
 		}, why{Code: "insufficient_funds", Message: "could not pay its value", Nonce: "0x1"}, ""},
+		{"no money by now", func(c *chain) common.Hash {
+			hash := add(c, offered(t, 0, 1, 1), offered(t, 1, 5e18, 1))
+			_, err := c.state.Apply(1, change(addr(alice), ledger.Account{Balance: *uint256.NewInt(ether)}))
+			must(t, err)
+			return hash
+		}, why{Code: "insufficient_funds", Message: "it sends 5000000000000000000 wei and", Nonce: "0x1"}, ""},
 		{"no money at first", func(c *chain) common.Hash { return refuse(c, pay(t, carol, 0, 0)) }, why{Code: "insufficient_funds", Message: "balance 0", Nonce: "0x0"}, ""},
 		{"too much gas", func(c *chain) common.Hash {
 			return refuse(c, sign(t, alice, &types.LegacyTx{Gas: 1 << 39, To: &common.Address{1}}))
