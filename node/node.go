@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 
 	"github.com/tercet-chain/tercet/consensus"
@@ -77,6 +78,7 @@ type Node struct {
 	worker    *vm.Worker // of the pipeline
 	wal       *wal.WAL
 	pool      *txpool.Pool
+	journal   *txpool.Journal // nil without one
 	host      *host.Host
 	pipeline  *pipeline.Pipeline
 	engine    *engine.Engine
@@ -114,6 +116,21 @@ func New(cfg *config.Config, opts Options) (*Node, error) {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// Check says what New would refuse about the files that an operator writes, genesis and keys, without opening
+// anything. The error is one line that says what to do.
+func Check(cfg *config.Config) error {
+	n := &Node{cfg: cfg, validator: -1}
+	var err error
+	if n.genesis, err = ReadGenesis(cfg.Home); err != nil {
+		return err
+	}
+	if n.roster, err = newRoster(n.genesis, cfg.P2P.Peers); err != nil {
+		return err
+	}
+	_, _, err = n.keys()
+	return err
 }
 
 func (n *Node) open(opts Options) error {
@@ -158,6 +175,12 @@ func (n *Node) open(opts Options) error {
 		return err
 	}
 	n.gossip = newGossip(n.log, n.genesis, n.pool, n.host.Publish, n.busy)
+	if n.cfg.Pool.JournalBytes > 0 {
+		n.journal = txpool.NewJournal(txpool.JournalConfig{
+			Path: config.PoolJournalPath(n.cfg.Home), MaxBytes: n.cfg.Pool.JournalBytes, Admit: n.readmit,
+			Waits: func(hash common.Hash) bool { return n.pool.Get(hash) != nil }, Logger: n.log,
+		})
+	}
 	return n.openListeners(recovered, opts)
 }
 
@@ -391,7 +414,26 @@ func (n *Node) Submit(_ context.Context, tx *ledger.Transaction) error {
 		return err
 	}
 	n.gossip.offer(tx)
+	if n.journal != nil {
+		n.journal.Offer(tx)
+	}
 	return nil
+}
+
+// readmit puts a transaction of an earlier run into the pool again, unless it was executed since.
+func (n *Node) readmit(raw []byte) {
+	if p, err := n.store.Transaction(crypto.Keccak256Hash(raw)); err == nil && p.Dropped == 0 {
+		return // most are: this costs less than a signature
+	}
+	tx, err := ledger.DecodeTransaction(raw, n.genesis.ChainID, n.genesis.Limits())
+	if err == nil {
+		err = n.pool.Add(tx, time.Now())
+	}
+	if err != nil {
+		n.log.Debug("a transaction of an earlier run is not taken again", "error", err)
+		return
+	}
+	n.gossip.offer(tx)
 }
 
 // Newest is the newest executed block, to wait on.

@@ -50,6 +50,9 @@ func (n *Node) Run(ctx context.Context) error {
 	start(&ledger, "evidence", n.evidence.run)
 	start(&front, "json-rpc", n.rpc.Run)
 	start(&front, "gossip", forever(n.gossip.run))
+	if n.journal != nil { // it outlives those who submit
+		start(&core, "pool journal", n.journal.Run)
+	}
 	start(&front, "progress", forever(n.progress))
 	start(&front, "watch", forever(n.watchProgress))
 	start(&front, "clocks", forever(n.clocks.run))

@@ -19,6 +19,8 @@ import (
 const (
 	// receiptInterval separates questions for a receipt.
 	receiptInterval = 25 * time.Millisecond
+	// whyInterval separates questions for what a transaction waits for.
+	whyInterval = time.Second
 	// gasMargin is what a transaction may use more than was estimated, as a part of it: others may change the
 	// state before it is executed, and what is left over costs nothing.
 	gasMargin = 4
@@ -46,8 +48,10 @@ type message struct {
 	from  common.Address
 	to    *common.Address // nil to create a contract
 	data  []byte
-	value *big.Int // in wei
-	gas   uint64   // 0 to have it estimated
+	value *big.Int        // in wei
+	gas   uint64          // 0 to have it estimated
+	nonce *hexutil.Uint64 // nil for the next one
+	fee   *big.Int        // offered for a unit of gas; nil for none
 }
 
 // object is the message as JSON-RPC writes it.
@@ -98,12 +102,27 @@ func explain(entries contractABI, err error) error {
 func (c *chain) transact(ctx context.Context, key *ecdsa.PrivateKey, m *message, entries contractABI) (*types.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var chainID, nonce hexutil.Uint64
+	tx, err := c.sign(ctx, key, m, entries)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.submit(ctx, tx, m.from); err != nil {
+		return nil, err
+	}
+	return c.receipt(ctx, tx.Hash())
+}
+
+// sign makes a transaction of a message. Without a gas limit or a nonce it asks the node for one.
+func (c *chain) sign(ctx context.Context, key *ecdsa.PrivateKey, m *message, entries contractABI) (*types.Transaction, error) {
+	var chainID hexutil.Uint64
 	if err := c.ask(ctx, &chainID, "eth_chainId"); err != nil {
 		return nil, err
 	}
-	if err := c.ask(ctx, &nonce, "eth_getTransactionCount", m.from, "pending"); err != nil {
-		return nil, err
+	if m.nonce == nil {
+		m.nonce = new(hexutil.Uint64)
+		if err := c.ask(ctx, m.nonce, "eth_getTransactionCount", m.from, "pending"); err != nil {
+			return nil, err
+		}
 	}
 	if m.gas == 0 {
 		var estimate hexutil.Uint64
@@ -115,37 +134,56 @@ func (c *chain) transact(ctx context.Context, key *ecdsa.PrivateKey, m *message,
 		}
 		m.gas = uint64(estimate) + uint64(estimate)/gasMargin
 	}
+	fee := new(big.Int) // gas is free
+	if m.fee != nil {
+		fee = m.fee
+	}
 	id := new(big.Int).SetUint64(uint64(chainID))
 	tx, err := types.SignNewTx(key, types.LatestSignerForChainID(id), &types.DynamicFeeTx{
-		ChainID: id, Nonce: uint64(nonce), Gas: m.gas, To: m.to, Value: m.value, Data: m.data,
-		GasTipCap: new(big.Int), GasFeeCap: new(big.Int), // gas is free
+		ChainID: id, Nonce: uint64(*m.nonce), Gas: m.gas, To: m.to, Value: m.value, Data: m.data,
+		GasTipCap: fee, GasFeeCap: fee,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing the transaction: %w", err)
 	}
-	raw, err := tx.MarshalBinary()
-	if err != nil {
-		return nil, fmt.Errorf("encoding the transaction: %w", err)
-	}
-	progress("sending transaction %s from %s", tx.Hash(), m.from)
-	var hash common.Hash
-	if err := c.ask(ctx, &hash, "eth_sendRawTransaction", hexutil.Bytes(raw)); err != nil {
-		return nil, err
-	}
-	return c.receipt(ctx, tx.Hash())
+	return tx, nil
 }
 
-// receipt waits until a transaction is executed, which is final.
+// submit sends a signed transaction.
+func (c *chain) submit(ctx context.Context, tx *types.Transaction, from common.Address) error {
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("encoding the transaction: %w", err)
+	}
+	progress("sending transaction %s from %s", tx.Hash(), from)
+	var hash common.Hash
+	return c.ask(ctx, &hash, "eth_sendRawTransaction", hexutil.Bytes(raw))
+}
+
+// receipt waits until a transaction is executed, which is final, and says on the way what it waits for.
 func (c *chain) receipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
 	var receipt *types.Receipt
+	var reason why
+	next := time.Now().Add(whyInterval)
 	err := poll(ctx, receiptInterval, c.timeout, func() (bool, error) {
 		err := c.ask(ctx, &receipt, "eth_getTransactionReceipt", hash)
-		return receipt != nil, err
+		if err != nil || receipt != nil || time.Now().Before(next) {
+			return receipt != nil, err
+		}
+		next = time.Now().Add(whyInterval)
+		var is why // a node of another kind has no answer, which changes nothing
+		if c.ask(ctx, &is, "tercet_whyNotIncluded", hash) == nil && is.Code != reason.Code {
+			reason = is
+			progress("waiting: %s", printable(is.Message))
+		}
+		return false, nil
 	})
 	if !errors.Is(err, errTimeout) && !errors.Is(err, context.DeadlineExceeded) {
 		return receipt, err
 	}
-	return nil, notReady("transaction %s is not executed after %s: it may still be; see \"tercet status --rpc %s\"", hash, c.timeout, c.rpc)
+	return nil, notReady("transaction %s is not executed after %s: it may still be; see \"tercet tx why %s --rpc %s\"", hash, c.timeout, hash, c.rpc)
 }
 
 // whyReverted runs a message that reverted again, on the state before its block.

@@ -230,7 +230,7 @@ func printVerdict(w io.Writer, v *verdict) error {
 		if s.Height != nil {
 			head += fmt.Sprintf(", height %d", *s.Height)
 		}
-		fmt.Fprintf(&b, "%s: %s\n", printable(head), state(s.Findings))
+		fmt.Fprintf(&b, "%s: %s\n", printable(head), condition(s.Findings))
 		describe(&b, w, s.Findings)
 	}
 	if len(v.Compared) > 0 {
@@ -241,7 +241,7 @@ func printVerdict(w io.Writer, v *verdict) error {
 	return err
 }
 
-func state(found []diagnosis.Finding) string {
+func condition(found []diagnosis.Finding) string {
 	if len(found) == 0 {
 		return "healthy"
 	}

@@ -91,3 +91,16 @@ func LogText(entries string, log *types.Log) (string, error) {
 
 // Amount reads an amount of wei.
 func Amount(text string) (*big.Int, error) { return amount(text) }
+
+// ProofVerifier returns a function which says what an answer of tercet_getProof proves, with the validators of a
+// genesis file.
+func ProofVerifier(genesisFile string) (func(answer []byte) (string, error), error) {
+	trust, err := readTrust(genesisFile, "")
+	return func(answer []byte) (string, error) {
+		p, err := proven(answer, trust)
+		if err != nil {
+			return "", err
+		}
+		return p.text(), nil
+	}, err
+}

@@ -2,8 +2,8 @@
 //
 // Every command is a verb on one thing: a development chain (dev), a network of
 // real processes on this machine (testnet), one node's home directory (init, run,
-// keys, config, status), or a contract. Results go to standard output, in JSON with --json;
-// progress and logs go to standard error. An error is one line that says what to
+// keys, config, status, inspect, debug), a contract, a transaction (tx) or a proof (verify). Results go to
+// standard output, in JSON with --json; progress and logs go to standard error. An error is one line that says what to
 // do next, and the exit code says which kind it is (see exitCodes).
 package main
 
@@ -88,9 +88,9 @@ Start here:
 		}
 	}
 	add("try", newDev(), newTestnet())
-	add("build", newContract())
+	add("build", newContract(), newTx())
 	add("operate", newInit(), newRun(), newKeys(), newConfig())
-	add("inspect", newStatus(), newDoctor(), newVersion())
-	add("verify", newSim())
+	add("inspect", newStatus(), newDoctor(), newInspect(), newDebug(), newVersion())
+	add("verify", newSim(), newVerify())
 	return root, started
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -46,7 +47,7 @@ func TestNetworks(t *testing.T) {
 }
 
 // setup gives a script $HOME in its own directory, $PORT, from which on a hundred
-// ports are free, $TERCET, the program for where it is not on the PATH, $EXAMPLES, and kills what it leaves running in $WORK/net. Scripts run in
+// ports are free, $OPS, one of them, $TERCET, the program for where it is not on the PATH, $EXAMPLES, and kills what it leaves running in $WORK/net. Scripts run in
 // parallel: taken counts the hundreds that they have.
 func setup(taken *atomic.Int64) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
@@ -56,6 +57,7 @@ func setup(taken *atomic.Int64) func(*testscript.Env) error {
 			return err
 		}
 		env.Setenv("PORT", fmt.Sprint(port))
+		env.Setenv("OPS", fmt.Sprint(port+50))
 		program, err := exec.LookPath("tercet") // testscript put it on the PATH
 		if err != nil {
 			return err
@@ -99,11 +101,16 @@ next:
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"answers":    answers,
+		"ask":        ask,
 		"eventually": eventually,
 		"transfer":   transfer,
+		"hash":       firstHash,
 		"mode":       mode,
 		"mask":       mask,
 		"replace":    replace,
+		"unpack":     unpack,
+		"key":        logKey,
+		"keyless":    keyless,
 		"network":    checkNetwork,
 	}
 }
@@ -163,6 +170,15 @@ func transfer(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("no receipt: %v", err)
 		}
 	}
+}
+
+// firstHash puts the first hash of a file or an output into a variable: hash stdout NAME.
+func firstHash(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile("0x[0-9a-f]{64}").FindString(ts.ReadFile(args[0]))
+	if found == "" {
+		ts.Fatalf("%s has no hash", args[0])
+	}
+	ts.Setenv(args[1], found)
 }
 
 // mode compares a file's permissions: mode 0600 FILE.

@@ -25,24 +25,9 @@ const readBufferBytes = 64 << 10
 // Errors: [ErrMissing]; [*CorruptError] if a record that may have been synced
 // is damaged; [ErrNetwork]; [ErrVersion]; otherwise the environment failed.
 func Open(dir string, opts Options) (*WAL, []consensus.Record, error) {
-	if err := opts.complete(); err != nil {
-		return nil, nil, err
-	}
-	numbers, err := listSegments(opts.FS, dir)
+	r, err := read(dir, &opts)
 	if err != nil {
 		return nil, nil, err
-	}
-	if len(numbers) == 0 {
-		return nil, nil, fmt.Errorf("%w: no segment in %s", ErrMissing, dir)
-	}
-	r := &replay{dir: dir, opts: opts}
-	for i, number := range numbers {
-		if err := r.segment(number, i == 0, i == len(numbers)-1); err != nil {
-			if r.file != nil {
-				r.file.Close()
-			}
-			return nil, nil, err
-		}
 	}
 	w := &WAL{dir: dir, opts: opts, salt: r.salt, segments: r.segments, file: r.file, offset: r.offset, group: r.group}
 	if err := w.secure(r); err != nil {
@@ -53,6 +38,43 @@ func Open(dir string, opts Options) (*WAL, []consensus.Record, error) {
 		return w, r.records[:n-1], nil
 	}
 	return w, r.records, nil
+}
+
+// Read replays the log in dir for who only looks: it changes nothing, cuts no torn tail, and what it returns of
+// the last group need not be durable. Its errors are those of [Open].
+func Read(dir string, opts Options) ([]consensus.Record, error) {
+	r, err := read(dir, &opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.file.Close(); err != nil {
+		return nil, fmt.Errorf("reading the write-ahead log: %w", err)
+	}
+	return r.records, nil
+}
+
+// read replays the segments and leaves the last one open.
+func read(dir string, opts *Options) (*replay, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	numbers, err := listSegments(opts.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%w: no segment in %s", ErrMissing, dir)
+	}
+	r := &replay{dir: dir, opts: *opts}
+	for i, number := range numbers {
+		if err := r.segment(number, i == 0, i == len(numbers)-1); err != nil {
+			if r.file != nil {
+				r.file.Close()
+			}
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // secure cuts the torn tail and makes what was read durable: a killed process

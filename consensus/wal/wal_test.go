@@ -274,3 +274,43 @@ func TestOpen_missingSegment(t *testing.T) {
 		}
 	}
 }
+
+// TestRead_changesNothing: what Read sees, Open sees; a torn tail stays for Open.
+func TestRead_changesNothing(t *testing.T) {
+	path := t.TempDir()
+	opts := options(nil)
+	check(t, wal.Create(path, opts))
+	w, _, err := wal.Open(path, opts)
+	check(t, err)
+	want := records(0, 30)
+	for _, r := range want {
+		check(t, w.Append(r))
+		check(t, w.Sync())
+	}
+	check(t, w.Close())
+	contents := func() string {
+		files, err := filepath.Glob(filepath.Join(path, "*"))
+		check(t, err)
+		var all bytes.Buffer
+		for _, name := range files {
+			raw, err := os.ReadFile(name)
+			check(t, err)
+			fmt.Fprintf(&all, "%s %x\n", name, raw)
+		}
+		return all.String()
+	}
+	before := contents()
+	for range 2 {
+		got, err := wal.Read(path, opts)
+		check(t, err)
+		if !same(got, want) {
+			t.Errorf("read %d records, want %d", len(got), len(want))
+		}
+	}
+	if contents() != before {
+		t.Error("Read changed a file")
+	}
+	if _, err := wal.Read(t.TempDir(), opts); !errors.Is(err, wal.ErrMissing) {
+		t.Errorf("got %v", err)
+	}
+}

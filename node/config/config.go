@@ -93,6 +93,7 @@ type Pool struct {
 	MaxBytes        int           `mapstructure:"max_bytes"`        // MaxBytes of all encoded transactions.
 	MaxPerSender    int           `mapstructure:"max_per_sender"`   // MaxPerSender counts one account's transactions.
 	Lifetime        time.Duration `mapstructure:"lifetime"`         // Lifetime after which an unordered one is dropped.
+	JournalBytes    int           `mapstructure:"journal_bytes"`    // JournalBytes of the file that keeps this node's own; 0: none.
 }
 
 // Log says how much the node writes to standard error, and how.
@@ -124,7 +125,7 @@ func Default() *Config {
 			MaxIdle:     time.Second,
 			MaxDrift:    500 * time.Millisecond,
 		},
-		Pool: Pool{MaxTransactions: 1 << 17, MaxBytes: 128 << 20, MaxPerSender: 8192, Lifetime: time.Hour},
+		Pool: Pool{MaxTransactions: 1 << 17, MaxBytes: 128 << 20, MaxPerSender: 8192, Lifetime: time.Hour, JournalBytes: 16 << 20},
 		Log:  Log{Level: "info", Format: "auto"},
 	}
 }
@@ -204,6 +205,7 @@ func (c *Config) validateLimits() error {
 		{"pool.max_transactions", c.Pool.MaxTransactions, 1, 10_000_000},
 		{"pool.max_bytes", c.Pool.MaxBytes, 1 << 20, 16 << 30},
 		{"pool.max_per_sender", c.Pool.MaxPerSender, 1, 1_000_000},
+		{"pool.journal_bytes", c.Pool.JournalBytes, 0, 1 << 30},
 	} {
 		if l.value < l.low || l.value > l.high {
 			return fmt.Errorf("%s = %d is out of range: use %d to %d", l.key, l.value, l.low, l.high)

@@ -47,6 +47,7 @@ var docs = map[string]string{
 	"pool.max_bytes":        "Most bytes of encoded transactions.",
 	"pool.max_per_sender":   "Most transactions of one account.",
 	"pool.lifetime":         "A transaction that was not ordered for so long is dropped.",
+	"pool.journal_bytes":    "Most bytes of data/pool.journal, which keeps transactions that clients gave to this node and that are not executed\nacross a restart. No promise: it is not synced. 0: none.",
 
 	"log":        "The log goes to standard error.",
 	"log.level":  "debug, info, warn or error.",

@@ -31,6 +31,10 @@ func DataDir(home string) string { return filepath.Join(home, "data") }
 // WALDir is the directory of a home's consensus safety journal.
 func WALDir(home string) string { return filepath.Join(home, "data", "consensus.wal") }
 
+// PoolJournalPath is where a home keeps the transactions of its clients that wait: a file that may be deleted when the node
+// is stopped.
+func PoolJournalPath(home string) string { return filepath.Join(home, "data", "pool.journal") }
+
 // ContractsDir is where a home keeps compiled contracts: a cache that may be deleted when the node is stopped.
 func ContractsDir(home string) string { return filepath.Join(home, "data", "contracts") }
 

@@ -105,8 +105,9 @@ func load(home string, flags map[string]string, environ []string) (*Config, map[
 	c.Keys.PasswordFile = absolute(home, c.Keys.PasswordFile)
 	if err := c.Validate(); err != nil {
 		key, _, _ := strings.Cut(err.Error(), " ")
-		key, _, _ = strings.Cut(strings.TrimSuffix(key, ":"), "[")
-		return nil, nil, Errorf("%s: %w", place(home, origin[key]), err)
+		key = strings.TrimSuffix(key, ":")
+		setting, _, _ := strings.Cut(key, "[")
+		return nil, nil, Errorf("%s: %w", place(home, origin[setting], key), err)
 	}
 	return c, origin, nil
 }
@@ -119,16 +120,16 @@ func undecodable(home string, err error, v *viper.Viper, origin map[string]strin
 			if f.value.Type() == reflect.TypeFor[time.Duration]() {
 				kind = "a duration such as \"150ms\", \"2s\" or \"1h\""
 			}
-			return Errorf("%s: %s = %q cannot be read: write %s", place(home, origin[f.key]), f.key, fmt.Sprint(v.Get(f.key)), cmp.Or(kind, "a string"))
+			return Errorf("%s: %s = %q cannot be read: write %s", place(home, origin[f.key], f.key), f.key, fmt.Sprint(v.Get(f.key)), cmp.Or(kind, "a string"))
 		}
 	}
 	return Errorf("reading the configuration: %s", oneLine(err))
 }
 
 // place names the origin of a setting for an error.
-func place(home, origin string) string {
+func place(home, origin, key string) string {
 	if origin == FileName || origin == "" {
-		return FilePath(home)
+		return inFile(home, key)
 	}
 	return origin
 }
@@ -148,7 +149,7 @@ func readFile(home string) (*viper.Viper, error) {
 	known := knownKeys()
 	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
 		if !slices.Contains(known, key) {
-			return nil, Errorf("%s: %w", path, unknownKey(key))
+			return nil, Errorf("%s: %w", inFile(home, key), unknownKey(key))
 		}
 	}
 	peers, _ := file.Get(peersKey).([]any)
@@ -156,7 +157,8 @@ func readFile(home string) (*viper.Viper, error) {
 		table, _ := p.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(table)) {
 			if !slices.Contains(peerKeys, key) {
-				return nil, Errorf("%s: unknown key %s[%d].%s: did you mean %q?", path, peersKey, i, key, nearest(key, peerKeys))
+				full := fmt.Sprintf("%s[%d].%s", peersKey, i, key)
+				return nil, Errorf("%s: unknown key %s: did you mean %q?", inFile(home, full), full, nearest(key, peerKeys))
 			}
 		}
 	}

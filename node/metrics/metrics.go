@@ -12,6 +12,8 @@
 //	GET  /debug/pprof/   Go profiles
 //	GET  /loglevel       the level; PUT or POST sets it until the next start
 //
+// docs/grafana.json shows them all, docs/alerts.yml has rules over them; a test compares the names.
+//
 // The split of liveness and readiness is that of Kubernetes: a node that waits
 // for its peers is alive and not ready, and restarting it would help nobody.
 package metrics

@@ -83,7 +83,7 @@ func (x *target) ask(t *testing.T, body string) []byte {
 // FuzzServer_method: any JSON as the parameters of each method.
 func FuzzServer_method(f *testing.F) {
 	x := newTarget(f)
-	methods := rpc.Methods()
+	methods := x.server.Methods()
 	head := x.parent.Hash().Hex()
 	tx := pay(f, alice, 0, types.LegacyTxType).Hash().Hex()
 	for method, params := range map[string][]string{
@@ -108,9 +108,10 @@ func FuzzServer_method(f *testing.F) {
 		"eth_sendRawTransactionSync":              {`["` + raw(f, pay(f, alice, 2, types.LegacyTxType)) + `","0x10"]`, `["0x",0]`, `["0x01",18446744073709551615]`},
 		"web3_sha3":                               {`["0x00"]`},
 		"txpool_contentFrom":                      {`["0xdeadbeef00000000000000000000000000000001"]`},
-		"tercet_getProof":                         {`["0xdeadbeef00000000000000000000000000000001","latest"]`, `["0xdeadbeef00000000000000000000000000000002","0x2"]`},
+		"tercet_getProof":                         {`["0xdeadbeef00000000000000000000000000000001","latest"]`, `["0xdeadbeef00000000000000000000000000000002","0x2"]`, `["` + x.contract.Hex() + `",null,["0x0","1"]]`},
 		"tercet_getFinality":                      {`["0x1"]`, `[{"blockNumber":"latest","blockHash":"` + head + `"}]`},
 		"tercet_transactionStatus":                {`["` + tx + `"]`},
+		"tercet_whyNotIncluded":                   {`["` + tx + `"]`, `["` + head + `"]`},
 	} {
 		at, ok := slices.BinarySearch(methods, method)
 		if !ok {

@@ -1,25 +1,21 @@
 package rpc
 
 import (
-	"reflect"
+	"maps"
 	"slices"
-	"strings"
 )
 
 // Methods are the names that clients call, sorted.
-func Methods() []string {
+func (s *Server) Methods() []string {
 	var names []string
-	for prefix, api := range map[string]any{
-		"eth": &ethAPI{}, "net": &netAPI{}, "web3": &web3API{}, "txpool": &txpoolAPI{}, "tercet": &tercetAPI{},
-	} {
-		for m := range reflect.TypeOf(api).Methods() {
-			name := m.Name
-			names = append(names, prefix+"_"+strings.ToLower(name[:1])+name[1:])
-		}
+	for _, m := range methods(s.apis) {
+		names = append(names, m.name)
 	}
-	slices.Sort(names)
 	return names
 }
+
+// Summarised are the methods that rpc_discover has a text for.
+func Summarised() []string { return slices.Sorted(maps.Keys(summaries)) }
 
 // HoldLargeAnswers takes all places for large answers, as readers do who take their time.
 func (s *Server) HoldLargeAnswers() (release func()) {

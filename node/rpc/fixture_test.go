@@ -72,6 +72,8 @@ type chain struct {
 	head      atomic.Pointer[types.Header]
 	certified atomic.Uint64
 	syncing   bool
+	behind    uint64 // ordered blocks that are not executed
+	reasons   []string
 	evidence  []rpc.Evidence
 	diagnosis rpc.Diagnosis
 	lag       lag
@@ -136,7 +138,10 @@ func (c *chain) Head() rpc.Head {
 }
 
 func (c *chain) Status() rpc.Status {
-	return rpc.Status{Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64(), Syncing: c.syncing, Highest: 1000, Evidence: len(c.evidence), Diagnosis: c.diagnosis}
+	return rpc.Status{
+		Peers: 3, Roster: 3, Ordered: c.head.Load().Number.Uint64() + c.behind, Syncing: c.syncing, Highest: 1000,
+		Evidence: len(c.evidence), Reasons: c.reasons, Diagnosis: c.diagnosis,
+	}
 }
 
 func (c *chain) Evidence() []rpc.Evidence { return c.evidence }

@@ -17,6 +17,7 @@ package rpc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -180,6 +181,8 @@ type Server struct {
 	log       *slog.Logger
 	listener  net.Listener
 	registry  *gethrpc.Server
+	apis      map[string]any  // by namespace
+	document  json.RawMessage // of rpc_discover
 	recoverer *recoverer
 	recent    *recent
 	cache     blockCache
@@ -225,9 +228,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.registry.SetBatchLimits(cfg.MaxBatch, cfg.MaxResponseBytes)
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
-	for name, api := range map[string]any{
-		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s},
-	} {
+	s.apis = map[string]any{
+		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s},
+	}
+	s.document = document(s.apis, cfg.Version)
+	for name, api := range s.apis {
 		if err := s.registry.RegisterName(name, api); err != nil {
 			return nil, fmt.Errorf("registering the %s methods: %w", name, err)
 		}

@@ -122,6 +122,8 @@ func TestServer_badInput(t *testing.T) {
 		code   int
 		text   string
 	}{
+		{"too many slots", "tercet_getProof", []any{bob1, nil, make([]string, 257)}, -32602, "257 slots, at most 256 are proved at a time"},
+		{"slot that is none", "tercet_getProof", []any{bob1, nil, []string{"0xzz"}}, -32602, "invalid hex in storage key"},
 		{"unknown method", "eth_fly", nil, -32601, "the method eth_fly does not exist/is not available"},
 		{"missing parameter", "eth_getBalance", nil, -32602, "missing value for required argument 0"},
 		{"malformed address", "eth_getBalance", []any{"0x12", "latest"}, -32602, "invalid argument 0: hex string has length 2, want 40 for common.Address"},

@@ -11,7 +11,6 @@ import (
 	gethrpc "github.com/ethereum/go-ethereum/rpc"
 
 	"github.com/tercet-chain/tercet/ledger"
-	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/diagnosis"
 )
@@ -212,105 +211,6 @@ func (s *Server) covering(height uint64, read func(uint64) ([]byte, error)) (*ce
 		return &certJSON{hexutil.Uint64(h), data}, nil
 	}
 	return nil, nil
-}
-
-type proofJSON struct {
-	Height    hexutil.Uint64 `json:"height"`
-	BlockHash common.Hash    `json:"blockHash"`
-	StateRoot common.Hash    `json:"stateRoot"`
-	// Header is the RLP of the block's header; Certificate, of the same height, signs its hash and state
-	// root. Null at the genesis, which needs none.
-	Header      hexutil.Bytes  `json:"header"`
-	Certificate *hexutil.Bytes `json:"certificate"`
-
-	Address common.Address `json:"address"`
-	Nonce   hexutil.Uint64 `json:"nonce"`
-	Balance *hexutil.Big   `json:"balance"`
-	// Key and Value are what is proved: the raw key of the account and its stored value, empty if absent.
-	Key   hexutil.Bytes `json:"key"`
-	Value hexutil.Bytes `json:"value"`
-	// Member proves a present key; Left and Right, of which one may be null, an absent one.
-	Member *openingJSON `json:"member"`
-	Left   *openingJSON `json:"left"`
-	Right  *openingJSON `json:"right"`
-}
-
-type openingJSON struct {
-	Key      hexutil.Bytes `json:"key"`
-	Value    hexutil.Bytes `json:"value"`
-	Siblings []common.Hash `json:"siblings"` // root first
-}
-
-// GetProof proves an account, or its absence, at the newest certified block or at the one asked for,
-// together with the certificate: whoever knows the validators needs to trust no one.
-func (t *tercetAPI) GetProof(address common.Address, number *gethrpc.BlockNumber) (*proofJSON, error) {
-	s := t.s
-	certified := s.head().Certified
-	height := certified
-	if number != nil && *number >= 0 {
-		height = uint64(*number)
-	} else if number != nil && *number == gethrpc.EarliestBlockNumber {
-		height = 0
-	}
-	if height > certified {
-		return nil, fmt.Errorf("block %d is not certified yet, the newest that is has height %d", height, certified)
-	}
-	out := &proofJSON{Height: hexutil.Uint64(height), Address: address}
-	if err := t.certificate(out, height, certified); err != nil {
-		return nil, err
-	}
-	header, err := s.header(height)
-	if err != nil {
-		return nil, err
-	}
-	if out.Header, err = rlp.EncodeToBytes(header); err != nil {
-		return nil, s.broken(fmt.Errorf("encoding header %d: %w", height, err))
-	}
-	out.BlockHash, out.StateRoot = header.Hash(), header.Root
-	return out, t.prove(out, height)
-}
-
-func (t *tercetAPI) certificate(out *proofJSON, height, certified uint64) error {
-	if height == 0 {
-		return nil
-	}
-	cert, err := t.s.cfg.Store.ExecCert(height)
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("block %d has no certificate of its own, ask for block %d, which has", height, certified)
-	}
-	if err != nil {
-		return t.s.broken(fmt.Errorf("reading the certificate of block %d: %w", height, err))
-	}
-	out.Certificate = (*hexutil.Bytes)(&cert)
-	return nil
-}
-
-func (t *tercetAPI) prove(out *proofJSON, height uint64) error {
-	if err := t.s.cfg.Quarantined(); err != nil {
-		return err
-	}
-	proof, err := t.s.cfg.State.Prove(height, ledger.AccountKey(out.Address))
-	if errors.Is(err, state.ErrPruned) {
-		return t.s.pruned(height)
-	}
-	if err != nil {
-		return t.s.broken(fmt.Errorf("proving %s at block %d: %w", out.Address, height, err))
-	}
-	account, err := ledger.DecodeAccount(proof.Value())
-	if err != nil {
-		return t.s.broken(fmt.Errorf("proving %s at block %d: %w", out.Address, height, err))
-	}
-	out.Nonce, out.Balance = hexutil.Uint64(account.Nonce), (*hexutil.Big)(account.Balance.ToBig())
-	out.Key, out.Value = proof.Key, proof.Value()
-	out.Member, out.Left, out.Right = opening(proof.Member), opening(proof.Left), opening(proof.Right)
-	return nil
-}
-
-func opening(o *state.Opening) *openingJSON {
-	if o == nil {
-		return nil
-	}
-	return &openingJSON{o.Key, o.Value, o.Siblings}
 }
 
 // TransactionStatus says where a transaction is, and why it is not executed if that is known.

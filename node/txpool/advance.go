@@ -3,8 +3,6 @@ package txpool
 import (
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
-
 	"github.com/tercet-chain/tercet/ledger"
 )
 
@@ -14,35 +12,36 @@ import (
 // the cost is that of the block. Each sender of the block that has more to offer goes to the back of
 // the line.
 func (p *Pool) Advance(block *ledger.Block, now time.Time) {
-	next := make(map[common.Address]uint64, len(block.Transactions))
-	order := make([]common.Address, 0, len(block.Transactions))
-	for _, tx := range block.Transactions {
-		if _, seen := next[tx.From()]; !seen {
-			order = append(order, tx.From())
-		}
-		next[tx.From()] = tx.Nonce() + 1 // a sender's transactions execute in nonce order
-	}
+	executed, order := newTurns(block.Transactions)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, address := range order {
 		if s := p.senders[address]; s != nil {
-			p.raise(s, next[address])
+			p.raise(s, &executed, now)
 		}
 	}
 	for i := range block.Drops {
 		if d := &block.Drops[i]; !d.Reason.Retry() {
-			p.evict(d.Hash)
+			p.evict(d, now)
 		}
 	}
 	p.expire(now)
 }
 
 // raise removes what the sender's new nonce leaves behind and looks at what comes next.
-func (p *Pool) raise(s *sender, nonce uint64) {
+func (p *Pool) raise(s *sender, executed *turns, now time.Time) {
 	p.queued -= s.queued()
-	for _, e := range s.raise(nonce) {
+	stale := s.raise(executed.next(s.address))
+	for _, e := range stale {
 		p.drop(e)
 	}
+	executed.usurped(s.address, stale, func(e *entry, by *ledger.Transaction) {
+		r := Removed{Reason: NonceUsed, At: now}
+		if by != nil {
+			r.By = by.Hash()
+		}
+		p.removed.note(e.tx, r)
+	})
 	p.queued += s.queued()
 	p.ready.remove(&s.inReady) // it had its turn
 	p.relist(s)
@@ -51,16 +50,16 @@ func (p *Pool) raise(s *sender, nonce uint64) {
 	}
 	balance := p.cfg.State.Account(s.address).Balance
 	if s.txs[0].tx.Value().Gt(&balance) {
-		p.removeAt(s, 0)
+		p.removeAt(s, 0, Removed{Reason: Unpaid, At: now})
 	}
 }
 
 // evict removes a transaction that execution dropped.
-func (p *Pool) evict(hash common.Hash) {
-	e := p.byHash[hash]
+func (p *Pool) evict(d *ledger.Drop, now time.Time) {
+	e := p.byHash[d.Hash]
 	if e == nil {
 		return
 	}
 	i, _ := e.owner.search(e.tx.Nonce())
-	p.removeAt(e.owner, i)
+	p.removeAt(e.owner, i, Removed{Reason: Dropped, Err: d.Reason.Err(), At: now})
 }

@@ -114,6 +114,8 @@ type Pool struct {
 	bytes   int           // of all encodings
 	queued  int           // transactions behind a gap
 	waiters map[chan<- struct{}]struct{}
+	removed memory // what was in the pool
+	refused memory // what was not let in
 }
 
 // New returns an empty pool.
@@ -127,6 +129,8 @@ func New(cfg Config) (*Pool, error) {
 		byHash:  make(map[common.Hash]*entry),
 		senders: make(map[common.Address]*sender),
 		waiters: make(map[chan<- struct{}]struct{}),
+		removed: newMemory(),
+		refused: newMemory(),
 	}, nil
 }
 
@@ -134,13 +138,17 @@ func New(cfg Config) (*Pool, error) {
 // ledger; it says what is wrong with the transaction, or that the pool is full ([ErrFull],
 // [ErrAccountLimit]), never that this node is broken.
 func (p *Pool) Add(tx *ledger.Transaction, now time.Time) error {
-	if err := p.validateStatic(tx); err != nil {
-		return err
-	}
+	err := p.validateStatic(tx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.expire(now)
-	return p.add(tx, now)
+	if err == nil {
+		p.expire(now)
+		err = p.add(tx, now)
+	}
+	if err != nil && !errors.Is(err, ErrAlreadyKnown) {
+		p.refused.note(tx, Removed{Reason: Refused, Err: err, At: now})
+	}
+	return err
 }
 
 func (p *Pool) add(tx *ledger.Transaction, now time.Time) error {
@@ -159,7 +167,7 @@ func (p *Pool) add(tx *ledger.Transaction, now time.Time) error {
 	if taken {
 		return p.replace(s, i, tx, now)
 	}
-	if err := p.makeRoom(s, tx); err != nil {
+	if err := p.makeRoom(s, tx, now); err != nil {
 		return err
 	}
 	p.senders[s.address] = s
@@ -182,6 +190,7 @@ func (p *Pool) replace(s *sender, i int, tx *ledger.Transaction, now time.Time) 
 		return ErrAccountLimit
 	}
 	p.drop(old)
+	p.removed.note(old.tx, Removed{Reason: Replaced, By: tx.Hash(), At: now})
 	s.txs[i] = &entry{tx: tx, owner: s, since: now}
 	p.hold(s.txs[i])
 	if i < s.pending {
@@ -191,14 +200,14 @@ func (p *Pool) replace(s *sender, i int, tx *ledger.Transaction, now time.Time) 
 }
 
 // makeRoom evicts what the new transaction may push out, or says why it may not enter.
-func (p *Pool) makeRoom(s *sender, tx *ledger.Transaction) error {
+func (p *Pool) makeRoom(s *sender, tx *ledger.Transaction, now time.Time) error {
 	if len(s.txs) >= p.cfg.MaxPerSender || s.bytes+tx.Size() > p.cfg.MaxSenderBytes {
 		// A transaction that closes a gap is worth more than the one farthest behind it.
 		if len(s.txs) == 0 || s.txs[len(s.txs)-1].tx.Nonce() < tx.Nonce() || s.txs[len(s.txs)-1].tx.Size() < tx.Size() {
 			return fmt.Errorf("%w: %d transactions of %s are waiting, limit %d transactions or %d bytes",
 				ErrAccountLimit, len(s.txs), s.address, p.cfg.MaxPerSender, p.cfg.MaxSenderBytes)
 		}
-		p.removeAt(s, len(s.txs)-1)
+		p.removeAt(s, len(s.txs)-1, Removed{Reason: Evicted, At: now})
 	}
 	pending := tx.Nonce() == s.next()
 	if !pending && p.queued >= p.cfg.MaxTransactions/queuedShare {
@@ -209,7 +218,7 @@ func (p *Pool) makeRoom(s *sender, tx *ledger.Transaction) error {
 		if !pending || victim == nil {
 			return fmt.Errorf("%w: %d transactions, %d bytes", ErrFull, len(p.byHash), p.bytes)
 		}
-		p.removeAt(victim, len(victim.txs)-1)
+		p.removeAt(victim, len(victim.txs)-1, Removed{Reason: Evicted, At: now})
 	}
 	return nil
 }
@@ -227,9 +236,10 @@ func (p *Pool) insert(s *sender, i int, e *entry) {
 	}
 }
 
-// removeAt takes the transaction at position i out; later ones of the sender become queued.
-func (p *Pool) removeAt(s *sender, i int) {
+// removeAt takes the transaction at position i out and notes why; later ones of the sender become queued.
+func (p *Pool) removeAt(s *sender, i int, why Removed) {
 	p.queued -= s.queued()
+	p.removed.note(s.txs[i].tx, why)
 	p.drop(s.txs[i])
 	s.removeAt(i)
 	p.queued += s.queued()
@@ -264,6 +274,6 @@ func (p *Pool) relist(s *sender) {
 func (p *Pool) expire(now time.Time) {
 	for e := p.arrival.front(); e != nil && now.Sub(e.since) > p.cfg.Lifetime; e = p.arrival.front() {
 		i, _ := e.owner.search(e.tx.Nonce())
-		p.removeAt(e.owner, i)
+		p.removeAt(e.owner, i, Removed{Reason: Expired, At: now})
 	}
 }

@@ -1,0 +1,119 @@
+package rpc
+
+import (
+	"reflect"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/common/math"
+	"github.com/ethereum/go-ethereum/core/types"
+	gethrpc "github.com/ethereum/go-ethereum/rpc"
+)
+
+// summary is what the code of a method does not say: what it answers, and the names of its arguments.
+type summary struct{ text, params string }
+
+// summaries describe every method for rpc_discover, those of a namespace together.
+var summaries = map[string]summary{
+	"eth_accounts":         {"Always empty: the node keeps no keys of users.", ""},
+	"eth_blobBaseFee":      {"Always zero: there are no blobs.", ""},
+	"eth_blockNumber":      {"The height of the newest executed block, which is final.", ""},
+	"eth_call":             {"What a message returns, without a transaction.", "call block overrides"},
+	"eth_chainId":          {"The chain id.", ""},
+	"eth_createAccessList": {"What a message touches, and its gas with that access list.", "call block overrides"},
+	"eth_estimateGas":      {"The least gas limit with which a message succeeds.", "call block overrides"},
+	"eth_feeHistory":       {"The use of gas of past blocks; every fee is zero.", "blocks newest percentiles"},
+	"eth_fillTransaction":  {"A call object completed to a transaction that lacks only its signature.", "call"},
+	"eth_gasPrice":         {"Always zero: gas is a limit.", ""},
+	"eth_getBalance":       {"The balance of an account in wei.", "address block"},
+	"eth_getBlockByHash":   {"A block, with hashes or whole transactions; null if unknown.", "hash full"},
+	"eth_getBlockByNumber": {"A block, with hashes or whole transactions; null if unknown.", "block full"},
+	"eth_getBlockReceipts": {"The receipts of a block; null if unknown.", "block"},
+
+	"eth_getBlockTransactionCountByHash":   {"How many transactions a block has; null if unknown.", "hash"},
+	"eth_getBlockTransactionCountByNumber": {"How many transactions a block has; null if unknown.", "block"},
+
+	"eth_getCode":              {"The code of a contract as it was deployed.", "address block"},
+	"eth_getFilterChanges":     {"What is new to a filter since the last call: block hashes, or logs.", "filter"},
+	"eth_getFilterLogs":        {"All logs of a filter.", "filter"},
+	"eth_getLogs":              {"The logs of a block or of a range of blocks that match.", "query"},
+	"eth_getStorageAt":         {"The 32 bytes of a contract's slot.", "address slot block"},
+	"eth_getTransactionByHash": {"An executed or pending transaction; null if unknown.", "hash"},
+
+	"eth_getTransactionByBlockHashAndIndex":   {"A transaction of a block; null beyond its end.", "hash index"},
+	"eth_getTransactionByBlockNumberAndIndex": {"A transaction of a block; null beyond its end.", "block index"},
+	"eth_getRawTransactionByHash":             {"The bytes of an executed or pending transaction; null if unknown.", "hash"},
+
+	"eth_getTransactionCount":   {"The nonce of an account; at pending the one to use next.", "address block"},
+	"eth_getTransactionReceipt": {"The receipt of an executed transaction, which is final; null before.", "hash"},
+
+	"eth_getUncleByBlockHashAndIndex":   {"Always null: there are no uncles.", "hash index"},
+	"eth_getUncleByBlockNumberAndIndex": {"Always null: there are no uncles.", "block index"},
+	"eth_getUncleCountByBlockHash":      {"Zero; null for an unknown block.", "hash"},
+	"eth_getUncleCountByBlockNumber":    {"Zero; null for an unknown block.", "block"},
+
+	"eth_maxPriorityFeePerGas":        {"Always zero.", ""},
+	"eth_newBlockFilter":              {"Installs a filter of block hashes and returns its id.", ""},
+	"eth_newFilter":                   {"Installs a filter of logs and returns its id.", "query"},
+	"eth_newPendingTransactionFilter": {"Installs a filter that reports nothing and returns its id.", "full"},
+	"eth_sendRawTransaction":          {"Submits a signed transaction and returns its hash.", "transaction"},
+	"eth_sendRawTransactionSync":      {"Submits a signed transaction and waits for its receipt (EIP-7966).", "transaction timeoutMs"},
+	"eth_syncing":                     {"False, or how far a node that catches up has come.", ""},
+	"eth_uninstallFilter":             {"Removes a filter and says whether there was one.", "filter"},
+
+	"net_listening": {"Always true.", ""},
+	"net_peerCount": {"How many peers are connected.", ""},
+	"net_version":   {"The chain id in decimal.", ""},
+
+	"rpc_discover": {"This document.", ""},
+	"rpc_modules":  {"The namespaces with their versions.", ""},
+
+	"tercet_diagnose":          {"What the node finds wrong with itself and around it, with what to do.", ""},
+	"tercet_evidence":          {"Proofs that validators signed two votes which no honest one signs both.", ""},
+	"tercet_getFinality":       {"The certificates that make a block final; null if unknown.", "block"},
+	"tercet_getProof":          {"A proof of an account and of slots of its storage, with what leads from the validators to it.", "address block slots"},
+	"tercet_status":            {"Where the node stands: what an operator asks first.", ""},
+	"tercet_transactionStatus": {"Where a transaction is, and why it is not executed.", "hash"},
+
+	"tercet_validators":     {"The validators with their addresses and peer ids: what a verifier of proofs must know.", ""},
+	"tercet_whyNotIncluded": {"Why a transaction is not in a block, with a stable code, or in which it is.", "hash"},
+
+	"txpool_content":     {"The transactions of the pool by sender and nonce.", ""},
+	"txpool_contentFrom": {"The transactions of one sender in the pool by nonce.", "address"},
+	"txpool_inspect":     {"The transactions of the pool in words.", ""},
+	"txpool_status":      {"How many transactions can be ordered, and how many wait behind a nonce gap.", ""},
+
+	"web3_clientVersion": {"The name and version of the program.", ""},
+	"web3_sha3":          {"Keccak-256 of bytes.", "data"},
+}
+
+// baseSchemas are the types whose JSON is not that of their Go kind, under the names of execution-apis.
+func baseSchemas() *schemas {
+	s := &schemas{byType: make(map[reflect.Type]string), byName: make(map[string]schema)}
+	text := func(pattern string) schema { return schema{"type": "string", "pattern": pattern} }
+	s.name("uint", text("^0x(0|[1-9a-f][0-9a-f]*)$"),
+		reflect.TypeFor[hexutil.Big](), reflect.TypeFor[hexutil.Uint64](), reflect.TypeFor[hexutil.Uint]())
+	s.name("bytes", text("^0x([0-9a-f]{2})*$"), reflect.TypeFor[hexutil.Bytes]())
+	s.name("bytes8", text("^0x[0-9a-f]{16}$"), reflect.TypeFor[types.BlockNonce]())
+	s.name("bytes256", text("^0x[0-9a-f]{512}$"), reflect.TypeFor[types.Bloom]())
+	s.name("hash32", text("^0x[0-9a-f]{64}$"), reflect.TypeFor[common.Hash]())
+	s.name("address", text("^0x[0-9a-fA-F]{40}$"), reflect.TypeFor[common.Address]())
+	s.name("uintOrDecimal", schema{"type": []string{"string", "integer"}}, reflect.TypeFor[math.HexOrDecimal64](), reflect.TypeFor[milliseconds]())
+	s.name("BlockNumberOrTag", text("^(latest|safe|finalized|pending|earliest|0x(0|[1-9a-f][0-9a-f]*))$"), reflect.TypeFor[gethrpc.BlockNumber]())
+	s.name("BlockNumberOrTagOrHash", schema{"description": "a number or tag, or an object with blockNumber or blockHash (EIP-1898)", "type": []string{"string", "object"}},
+		reflect.TypeFor[gethrpc.BlockNumberOrHash]())
+	s.name("OneOrMore", schema{"description": "hex, a list of hex, or null for any", "type": []string{"string", "array", "null"}}, reflect.TypeFor[oneOrMore]())
+	s.name("SignableTransaction", schema{"type": "object"}, reflect.TypeFor[types.Transaction]())
+	s.name("Log", schema{
+		"type": "object", "additionalProperties": false,
+		"required": []string{"address", "topics", "data", "blockNumber", "transactionHash", "transactionIndex", "blockHash", "blockTimestamp", "logIndex", "removed"},
+		"properties": schema{
+			"address": s.of(reflect.TypeFor[common.Address]()), "topics": s.of(reflect.TypeFor[[]common.Hash]()),
+			"data": s.of(reflect.TypeFor[hexutil.Bytes]()), "blockNumber": s.of(reflect.TypeFor[hexutil.Uint64]()),
+			"transactionHash": s.of(reflect.TypeFor[common.Hash]()), "transactionIndex": s.of(reflect.TypeFor[hexutil.Uint]()),
+			"blockHash": s.of(reflect.TypeFor[common.Hash]()), "blockTimestamp": s.of(reflect.TypeFor[hexutil.Uint64]()),
+			"logIndex": s.of(reflect.TypeFor[hexutil.Uint]()), "removed": schema{"type": "boolean"},
+		},
+	}, reflect.TypeFor[types.Log]())
+	return s
+}
