@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 )
@@ -18,9 +17,6 @@ func TestPool_Arrivals(t *testing.T) {
 		t.Errorf("got %d arrivals of %d for who begins", len(hashes), count)
 	}
 	mustAdd(t, p, second)
-	if p.Add(second, time.Now()) == nil {
-		t.Error("a transaction was added twice")
-	}
 	hashes, count = p.Arrivals(count)
 	if !slices.Equal(hashes, []common.Hash{second.Hash()}) || count != 2 {
 		t.Errorf("got %v, %d, want %s", hashes, count, second.Hash())
