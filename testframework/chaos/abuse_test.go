@@ -84,18 +84,20 @@ func subscribe(ctx context.Context, f *chaos.Flood) (notes int64) {
 
 // neverRead asks the questions, each on a connection of its own, and does not read the answers.
 func neverRead(ctx context.Context, f *chaos.Flood) (asked int64) {
+	life, hangUp := context.WithTimeout(ctx, 10*time.Second)
+	defer hangUp()
 	for _, q := range f.Questions {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(f.URL, "http://"))
+		conn, err := (&net.Dialer{}).DialContext(life, "tcp", strings.TrimPrefix(f.URL, "http://"))
 		if err != nil {
 			return asked
 		}
-		defer func() { _ = conn.Close() }() // it was not even read
+		context.AfterFunc(life, func() { _ = conn.Close() }) // it was not even read
 		if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(q), q); err != nil {
 			return asked
 		}
 		asked++
 	}
-	_ = chaos.Pause(ctx, 10*time.Second)
+	<-life.Done()
 	return asked
 }
 
