@@ -23,6 +23,8 @@ type Message struct {
 	Value      uint256.Int
 	Data       []byte
 	AccessList types.AccessList
+	// Tracer, when set, records the frames, and is used up by that.
+	Tracer *Tracer
 }
 
 // IntrinsicGas is what the message uses before anything of it is executed.
@@ -64,6 +66,7 @@ func Call(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, state
 		return nil, fmt.Errorf("%w: code size %d, limit %d", ledger.ErrMaxInitCodeSizeExceeded, len(msg.Data), ledger.MaxInitCodeBytes)
 	}
 	m := newMachine(ctx, w, block, state, 1)
+	m.tracer = msg.Tracer
 	sender := m.account(msg.From)
 	if sender.Balance.Lt(&msg.Value) {
 		return nil, fmt.Errorf("%w: address %s have %s want %s", ledger.ErrInsufficientFunds, msg.From, sender.Balance.Dec(), msg.Value.Dec())
@@ -74,6 +77,9 @@ func Call(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, state
 		from: msg.From, to: msg.To, nonce: nonce, value: &msg.Value, data: msg.Data,
 		gas: msg.Gas - intrinsic, accessList: msg.AccessList,
 	})
+	if m.tracer != nil {
+		m.settle(msg.Gas, msg.Gas-answer.GasLeft)
+	}
 	if m.failure != nil {
 		return nil, fmt.Errorf("executing a call: %w", m.failure)
 	}

@@ -101,7 +101,7 @@ func (m *machine) message(msg *message) (created common.Address, answer vm.Answe
 	m.begin(msg)
 	env := vm.Env{Block: &m.block, Origin: msg.from, Caller: msg.from, Value: *msg.value}
 	if msg.to == nil {
-		return m.create(&env, crypto.CreateAddress(msg.from, msg.nonce), msg.data, msg.gas)
+		return m.create(&env, FrameCreate, crypto.CreateAddress(msg.from, msg.nonce), msg.data, msg.gas)
 	}
 	env.Contract = *msg.to
 	return common.Address{}, m.enter(&env, vm.PlainCall, *msg.to, msg.data, msg.gas)
@@ -145,6 +145,14 @@ func (m *machine) Call(c vm.Call) vm.Answer {
 
 // enter runs the code of an account in a frame, and undoes what the frame did unless it succeeds.
 func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, input []byte, gas uint64) vm.Answer {
+	if m.tracer != nil {
+		return m.traceCall(env, kind, code, input, gas)
+	}
+	return m.call(env, kind, code, input, gas)
+}
+
+// call is enter without a trace.
+func (m *machine) call(env *vm.Env, kind vm.CallKind, code common.Address, input []byte, gas uint64) vm.Answer {
 	before := m.snapshot()
 	if kind == vm.PlainCall && !env.Value.IsZero() && !m.transfer(env.Caller, env.Contract, &env.Value) {
 		return vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
