@@ -65,8 +65,10 @@ func Call(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, state
 	if msg.To == nil && len(msg.Data) > ledger.MaxInitCodeBytes {
 		return nil, fmt.Errorf("%w: code size %d, limit %d", ledger.ErrMaxInitCodeSizeExceeded, len(msg.Data), ledger.MaxInitCodeBytes)
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	m := newMachine(ctx, w, block, state, 1)
-	m.tracer = msg.Tracer
+	m.tracer, m.stop = msg.Tracer, stop
 	sender := m.account(msg.From)
 	if sender.Balance.Lt(&msg.Value) {
 		return nil, fmt.Errorf("%w: address %s have %s want %s", ledger.ErrInsufficientFunds, msg.From, sender.Balance.Dec(), msg.Value.Dec())

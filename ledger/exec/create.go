@@ -146,7 +146,7 @@ func (m *machine) activate(env *vm.Env, code []byte, gas uint64) (common.Hash, v
 	case errors.As(err, &faulty):
 		return hash, refuse(env, err, gas-price)
 	case err != nil:
-		m.failure = err
+		m.fail(err)
 		return hash, vm.Answer{Outcome: vm.OutOfGas}
 	}
 	m.known[hash] = &knownCode{version: meter.Current, bytes: loadBytes + uint64(len(wasm)), ran: m.number}

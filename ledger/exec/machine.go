@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -33,6 +34,8 @@ type machine struct {
 
 	// failure is why the execution cannot go on, whatever contracts do: there is no result then.
 	failure error
+	// stop ends the frames that run; it is there when there is a tracer.
+	stop func()
 }
 
 const (
@@ -183,6 +186,9 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
 	code := m.codeOf(f.CodeHash)
+	if code == nil {
+		return vm.Answer{Outcome: vm.OutOfGas}
+	}
 	if code.ran != m.number {
 		price := loadGas(m.loaded, code.bytes)
 		if f.Gas < price {
@@ -195,10 +201,17 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	f.State, f.World, f.Metering = &m.journal, m, code.version
 	answer, err := m.run(f)
 	if err != nil {
-		m.failure = err
+		m.fail(err)
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
 	return answer
+}
+
+// fail ends the execution, for the first reason that there is.
+func (m *machine) fail(err error) {
+	if m.failure == nil {
+		m.failure = err
+	}
 }
 
 // loadGas is the price of loading some bytes after loaded others.
@@ -206,14 +219,16 @@ func loadGas(loaded, bytes uint64) uint64 {
 	return loadByteGas * (max(loaded+bytes, freeLoadBytes) - max(loaded, freeLoadBytes))
 }
 
-// codeOf returns what there is to know about code that an account has.
+// codeOf returns what there is to know about code that an account has; nil when the state does not know, as a state
+// does that is pruned while a call reads it: then the execution has failed.
 func (m *machine) codeOf(hash common.Hash) *knownCode {
 	if code, ok := m.known[hash]; ok {
 		return code
 	}
 	a, ok := m.activation(hash)
 	if !ok {
-		panic("exec: the code of an account was activated")
+		m.fail(fmt.Errorf("code %s of an account is not in the state", hash))
+		return nil
 	}
 	code := &knownCode{version: meter.Version(a.Version), bytes: loadBytes + uint64(a.ModuleBytes)}
 	m.known[hash] = code

@@ -164,8 +164,9 @@ func (m *machine) closed(answer *vm.Answer, output []byte) {
 
 // noticeFull ends an execution whose trace is full: nobody wants its rest.
 func (m *machine) noticeFull() {
-	if m.tracer.full && m.failure == nil {
-		m.failure = ErrTraceTooLarge
+	if m.tracer.full {
+		m.fail(ErrTraceTooLarge)
+		m.stop()
 	}
 }
 
@@ -209,7 +210,10 @@ func (f *TraceFrame) forgetLogs(undone bool) {
 func Replay(
 	ctx context.Context, w *vm.Worker, at vm.Block, txs []*ledger.Transaction, last int, state Reader, trace func(i int) *Tracer,
 ) ([]*types.Receipt, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	b := newBlock(newMachine(ctx, w, at, state, last+1), last+1)
+	b.stop = stop
 	for i, tx := range txs[:last+1] {
 		b.tracer = trace(i)
 		reason := b.apply(tx)
