@@ -65,6 +65,9 @@ func (m *machine) found(env *vm.Env, address common.Address, data []byte, gas ui
 		m.revert(before)
 		return common.Address{}, vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
 	}
+	if m.transfers && !env.Value.IsZero() {
+		m.moved(env.Caller, address, &env.Value)
+	}
 	env.Contract = address
 	answer := m.construct(env, data, gas)
 	if answer.Outcome != vm.Success {

@@ -34,6 +34,8 @@ type machine struct {
 
 	// failure is why the execution cannot go on, whatever contracts do: there is no result then.
 	failure error
+	// transfers says that values which move are logs, as only a [Simulation] wants.
+	transfers bool
 	// stop ends the frames that run; it is there when there is a tracer.
 	stop func()
 }
@@ -159,6 +161,9 @@ func (m *machine) call(env *vm.Env, kind vm.CallKind, code common.Address, input
 	before := m.snapshot()
 	if kind == vm.PlainCall && !env.Value.IsZero() && !m.transfer(env.Caller, env.Contract, &env.Value) {
 		return vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
+	}
+	if m.transfers && kind == vm.PlainCall && !env.Value.IsZero() {
+		m.moved(env.Caller, env.Contract, &env.Value)
 	}
 	answer := vm.Answer{GasLeft: gas}
 	if native := nativeOf(code); native != nil {

@@ -105,6 +105,7 @@ func FuzzServer_method(f *testing.F) {
 		"eth_createAccessList":                    {`[{"to":"0xdeadbeef00000000000000000000000000000001","gas":"0x5208"},"earliest"]`},
 		"eth_fillTransaction":                     {`[{"from":"0xdeadbeef00000000000000000000000000000001","to":"0xdeadbeef00000000000000000000000000000001","maxFeePerGas":"0x1","nonce":"0xffffffffffffffff"}]`},
 		"eth_feeHistory":                          {`["0x5","latest",[0,50,100]]`, `[1024,"0x7fffffffffffffff",null]`},
+		"eth_simulateV1":                          {`[{"blockStateCalls":[{"blockOverrides":{"number":"0x9","time":"0x7fffffff","prevRandao":"` + head + `"},"stateOverrides":{"` + x.contract.Hex() + `":{"balance":"0x1"}},"calls":[{"to":"` + x.contract.Hex() + `","value":"0x0","input":"0x65"}]},{}],"traceTransfers":true,"validation":true,"returnFullTransactions":true},"latest"]`, `[{"blockStateCalls":[{"calls":[{"gas":"0x5208"},{"nonce":"0xffffffffffffffff","gasPrice":"0x1"}]}]}]`},
 		"eth_getLogs":                             {`[{"fromBlock":"0x0","toBlock":"latest","address":["0xdeadbeef00000000000000000000000000000001"],"topics":[null,["` + head + `"]]}]`, `[{"blockHash":"` + head + `"}]`, `[{"address":[null],"topics":"0x"}]`},
 		"eth_newFilter":                           {`[{"topics":[[],null,[],[],[]]}]`},
 		"eth_getFilterChanges":                    {`["0x1"]`},

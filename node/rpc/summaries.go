@@ -63,6 +63,7 @@ var summaries = map[string]summary{
 	"eth_newPendingTransactionFilter": {"Installs a filter that reports nothing and returns its id.", "full"},
 	"eth_sendRawTransaction":          {"Submits a signed transaction and returns its hash.", "transaction"},
 	"eth_sendRawTransactionSync":      {"Submits a signed transaction and waits for its receipt (EIP-7966).", "transaction timeoutMs"},
+	"eth_simulateV1":                  {"What blocks of messages give, each on what the ones before left.", "blocks block"},
 	"eth_syncing":                     {"False, or how far a node that catches up has come.", ""},
 	"eth_uninstallFilter":             {"Removes a filter and says whether there was one.", "filter"},
 

@@ -119,6 +119,9 @@ func marshalFrame(f *exec.TraceFrame) *frameJSON {
 	return out
 }
 
+// trapText is for what a contract cannot go on from: an instruction such as unreachable, or what no host function allows.
+const trapText = "wasm trap"
+
 // frameError is how a frame failed, in go-ethereum's words where it has some.
 func frameError(f *exec.TraceFrame) string {
 	switch f.Outcome {
@@ -130,7 +133,7 @@ func frameError(f *exec.TraceFrame) string {
 		if f.Collision {
 			return "contract address collision"
 		}
-		return "wasm trap"
+		return trapText
 	default:
 		return failure(f.Outcome, nil).Error()
 	}
@@ -252,22 +255,29 @@ func (o *traceOption) tracer(budget *exec.TraceBudget) *exec.Tracer {
 	return &exec.Tracer{Budget: budget, TopOnly: o.OnlyTopCall, Logs: o.WithLog}
 }
 
-// traced runs a trace that is a small answer, or again as a large one: no more of these than of other large answers are
-// in memory at once.
+// traced runs a trace.
 func (s *Server) traced(ctx context.Context, run func(*exec.TraceBudget) error) error {
-	err := run(&exec.TraceBudget{Left: smallTrace})
-	if errors.Is(err, exec.ErrTraceTooLarge) {
-		if err := requestOf(ctx).answers(ctx, 2*maxTraceBytes); err != nil {
-			return err
-		}
-		err = run(&exec.TraceBudget{Left: maxTraceBytes})
-	}
+	err := s.sized(ctx, func(limit int) error { return run(&exec.TraceBudget{Left: limit}) })
 	if errors.Is(err, exec.ErrTraceTooLarge) {
 		return &codedError{codeLimit, fmt.Sprintf("the trace is larger than %d bytes: "+
 			"leave out logs and nested calls (withLog, onlyTopCall), or trace the transactions of a block one by one", maxTraceBytes)}
 	}
-	if cause := context.Cause(ctx); err != nil && cause != nil && ctx.Err() != nil && !errors.Is(cause, ctx.Err()) {
+	if cause := context.Cause(ctx); err != nil && ctx.Err() != nil && !errors.Is(cause, ctx.Err()) {
 		return cause // the client's own timeout
+	}
+	return err
+}
+
+// sized runs what makes an answer within so many bytes of memory, half of what they are as JSON: within those of a small
+// answer, or again as a large one when that is [exec.ErrTraceTooLarge]. No more of these than of other large answers
+// are in memory at once.
+func (s *Server) sized(ctx context.Context, run func(limit int) error) error {
+	err := run(smallTrace)
+	if errors.Is(err, exec.ErrTraceTooLarge) {
+		if err := requestOf(ctx).answers(ctx, 2*maxTraceBytes); err != nil {
+			return err
+		}
+		err = run(maxTraceBytes)
 	}
 	return err
 }
