@@ -242,7 +242,7 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetBatchLimits(cfg.MaxBatch, cfg.MaxResponseBytes)
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
 	s.apis = map[string]any{
-		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s},
+		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s}, "debug": &debugAPI{s},
 	}
 	s.document = document(s.apis, cfg.Version)
 	for name, api := range s.apis {
