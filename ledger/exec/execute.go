@@ -141,7 +141,7 @@ func (b *block) apply(tx *ledger.Transaction) ledger.DropReason {
 	if _, overflow := sum.AddOverflow(&recipient.account.Balance, value); overflow && to != from {
 		return ledger.DropBalanceOverflow
 	}
-	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(*tx.To()) != nil {
+	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(b.state, *tx.To()) != nil {
 		b.execute(tx, from)
 		return 0
 	}

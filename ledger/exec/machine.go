@@ -120,7 +120,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 	case !t.account.IsEmpty():
 		out.CodeHash = types.EmptyCodeHash
 	}
-	return out, cold && nativeOf(a) == nil
+	return out, cold && nativeOf(m.state, a) == nil
 }
 
 // Code implements [vm.World].
@@ -150,7 +150,7 @@ func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, inpu
 		return vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
 	}
 	answer := vm.Answer{GasLeft: gas}
-	if native := nativeOf(code); native != nil {
+	if native := nativeOf(m.state, code); native != nil {
 		answer = m.native(native, input, gas)
 	} else if hash := m.account(code).CodeHash; hash != (common.Hash{}) {
 		if kind != vm.DelegateCall {
