@@ -105,11 +105,13 @@ func makeDevHome(dir string) error {
 	if err != nil {
 		return err
 	}
+	g.Development = true
 	c := config.Default()
 	c.P2P.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	c.Ops.Listen = "127.0.0.1:0"
 	c.RPC.CORS = []string{"*"} // any page, as with other development chains: there is nothing to steal
 	c.Consensus.MaxIdle = 0
+	c.Consensus.MinInterval = time.Millisecond // tests make many blocks
 	c.Log.Level = "warn"
 	return writeHome(dir, c, g)
 }

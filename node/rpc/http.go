@@ -14,6 +14,7 @@ import (
 
 // request is what the methods know about the HTTP request that they answer.
 type request struct {
+	hold   *hold
 	slot   *slot
 	turn   *turn // nil where the transport has none
 	single bool  // not a batch
@@ -31,6 +32,7 @@ func requestOf(ctx context.Context) request {
 
 // idle gives the right to work back before a long wait.
 func (r request) idle() {
+	r.hold.release()
 	if r.slot != nil {
 		r.slot.release()
 	}
@@ -68,6 +70,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	hold := s.developer.hold()
+	defer hold.release()
 	slot := s.work.enter(r.Context())
 	if slot == nil {
 		refuseBusy(w, body)
@@ -82,7 +86,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer turn.end()
-	about := request{slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
+	about := request{hold: hold, slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))

@@ -73,6 +73,9 @@ type Config struct {
 	// answered then.
 	Quarantined func() error
 
+	// Development is what clients may do to the chain if it is one for development; nil otherwise.
+	Development *Development
+
 	// Listen is host:port; port 0 picks a free one.
 	Listen string
 	// Version is the program's, for web3_clientVersion: "tercet/v0.1.0/linux-amd64/go1.26".
@@ -197,6 +200,7 @@ type Server struct {
 	large      *gate // for answers
 	caller     *caller
 	waiting    atomic.Int64
+	developer  *developer // nil on other chains
 	// stopping is closed by Run when its context ends; nobody sends.
 	stopping chan struct{}
 }
@@ -231,6 +235,8 @@ func New(cfg Config) (*Server, error) {
 	s.apis = map[string]any{
 		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s},
 	}
+	s.developer = newDeveloper(s)
+	s.developer.register(s.apis)
 	s.document = document(s.apis, cfg.Version)
 	for name, api := range s.apis {
 		if err := s.registry.RegisterName(name, api); err != nil {

@@ -81,13 +81,9 @@ func (r *recent) add(v *view) {
 	if n := len(r.blocks); n > 0 && r.blocks[n-1].height+1 != v.height {
 		r.forget(n) // the chain jumped, as after a snapshot
 	}
-	r.blocks = append(r.blocks, v)
-	r.heights[v.hash] = v.height
-	r.newest.Store(v)
+	r.enter(v)
 	for i, tx := range v.block.Transactions {
-		at := place{v, i}
-		r.txs[tx.Hash()] = at
-		r.wake(tx.Hash(), outcome{place: at})
+		r.wake(tx.Hash(), outcome{place: place{v, i}})
 	}
 	for i := range v.block.Drops {
 		d := &v.block.Drops[i]
@@ -96,10 +92,20 @@ func (r *recent) add(v *view) {
 		}
 		r.wake(d.Hash, outcome{drop: d})
 	}
-	r.size, r.bytes = r.size+v.load(), r.bytes+v.bytes
 	for len(r.blocks) > keepBlocks || (r.size > keepTransactions || r.bytes > keepBytes) && len(r.blocks) > 1 {
 		r.forget(1)
 	}
+}
+
+// enter makes a block the newest one; the caller holds mu.
+func (r *recent) enter(v *view) {
+	r.blocks = append(r.blocks, v)
+	r.heights[v.hash] = v.height
+	r.newest.Store(v)
+	for i, tx := range v.block.Transactions {
+		r.txs[tx.Hash()] = place{v, i}
+	}
+	r.size, r.bytes = r.size+v.load(), r.bytes+v.bytes
 }
 
 func (v *view) load() int { return len(v.block.Transactions) + len(v.block.Drops) }
@@ -117,6 +123,23 @@ func (r *recent) forget(n int) {
 	}
 	clear(r.blocks[:n])
 	r.blocks = r.blocks[n:]
+}
+
+// rewind forgets the blocks above a height, if the chain goes back to it.
+func (r *recent) rewind(height uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var kept []*view
+	for _, v := range r.blocks {
+		if v.height <= height {
+			kept = append(kept, v)
+		}
+	}
+	r.forget(len(r.blocks))
+	r.newest.Store(nil)
+	for _, v := range kept {
+		r.enter(v)
+	}
 }
 
 func (r *recent) wake(hash common.Hash, o outcome) {
@@ -204,6 +227,12 @@ func (c *blockCache) get(height uint64) *view {
 		}
 	}
 	return nil
+}
+
+func (c *blockCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.views, c.size, c.bytes = nil, 0, 0
 }
 
 func (c *blockCache) put(v *view) {
