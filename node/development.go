@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -245,7 +246,7 @@ func (d *development) final(ctx context.Context) (position, error) {
 func (d *development) revert(id uint64) (found bool, err error) {
 	d.mining.Lock()
 	defer d.mining.Unlock()
-	i, found := slices.BinarySearchFunc(d.snapshots, id, func(s snapshot, id uint64) int { return int(s.id) - int(id) })
+	i, found := slices.BinarySearchFunc(d.snapshots, id, func(s snapshot, id uint64) int { return cmp.Compare(s.id, id) })
 	if !found {
 		return false, nil
 	}

@@ -14,6 +14,7 @@ package node
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -58,6 +59,8 @@ type Options struct {
 	LogFS wal.FS
 	// ClockOffset is how far the wall clock of consensus is ahead of the machine's, to inject the fault.
 	ClockOffset time.Duration
+	// FaucetKey is the public one of the account that rpc.faucet gives from.
+	FaucetKey *ecdsa.PrivateKey
 	// Limits of the peer connections; zero fields take defaults.
 	Limits host.Limits
 }
@@ -289,10 +292,13 @@ func (n *Node) openHost(key []byte, recovered *pipeline.Recovered, opts Options)
 }
 
 func (n *Node) openListeners(recovered *pipeline.Recovered, opts Options) error {
-	var err error
+	faucet, err := n.faucet(opts.FaucetKey)
+	if err != nil {
+		return err
+	}
 	n.rpc, err = rpc.New(rpc.Config{
 		Genesis: n.genesis, Store: n.store, State: recovered.State, Pool: n.pool, Chain: n, Logger: n.log,
-		Quarantined: n.quarantined, Contracts: n.contracts, Development: n.development.methods(),
+		Quarantined: n.quarantined, Contracts: n.contracts, Development: n.development.methods(), Faucet: faucet,
 		Listen: n.cfg.RPC.Listen, Version: "tercet/" + n.build.Version, CORS: n.cfg.RPC.CORS,
 		Hosts: n.cfg.RPC.Hosts, SendWait: n.cfg.RPC.SendWait,
 		MaxBodyBytes: n.cfg.RPC.MaxBodyBytes, MaxBatch: n.cfg.RPC.MaxBatch, MaxConcurrent: n.cfg.RPC.MaxConcurrent,

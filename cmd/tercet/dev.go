@@ -110,6 +110,7 @@ func makeDevHome(dir string) error {
 	c.P2P.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	c.Ops.Listen = "127.0.0.1:0"
 	c.RPC.CORS = []string{"*"} // any page, as with other development chains: there is nothing to steal
+	c.RPC.Faucet = faucetEther
 	c.Consensus.MaxIdle = 0
 	c.Consensus.MinInterval = time.Millisecond // tests make many blocks
 	c.Log.Level = "warn"

@@ -153,6 +153,9 @@ func (s *Store) rewindState(height uint64, changes []ledger.Change) error {
 	if was == nil || was.LastHeight <= height {
 		return nil
 	}
+	if tip, ok := s.Tip(); !ok || was.LastHeight != tip {
+		return fmt.Errorf("going back from the state of block %d, with blocks up to %d: %w", was.LastHeight, tip, ErrOrder)
+	}
 	header, err := s.Header(height)
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/holiman/uint256"
 
 	"github.com/tercet-chain/tercet/ledger"
@@ -37,31 +36,30 @@ type Development struct {
 	Reset func() error
 }
 
-// editWait is how long the server waits for the block with an edit: blocks of a development chain take
-// milliseconds.
-const editWait = 20 * time.Second
-
 // developer serves a development chain.
 type developer struct {
 	s     *Server
 	chain *Development
 	// instance names the process to clients that notice restarts.
 	instance common.Hash
-	// editing holds a value while an edit is on its way: the next one has the next nonce.
-	editing chan struct{}
+	editor   *sender
 	// requests is held for reading by requests at work, and for writing while the chain goes back: they never see
 	// half of it. It is the one lock of the server that is held across I/O, on development chains only.
 	requests sync.RWMutex
 }
 
 // newDeveloper is nil on a chain that is not for development.
-func newDeveloper(s *Server) *developer {
+func newDeveloper(s *Server) (*developer, error) {
 	if s.cfg.Development == nil {
-		return nil
+		return nil, nil
 	}
-	d := &developer{s: s, chain: s.cfg.Development, editing: make(chan struct{}, 1)}
+	key, err := ledger.EditorKey()
+	if err != nil {
+		return nil, fmt.Errorf("making the editor's key: %w", err)
+	}
+	d := &developer{s: s, chain: s.cfg.Development, editor: newSender(s, key)}
 	rand.Read(d.instance[:]) // never fails
-	return d
+	return d, nil
 }
 
 // register adds the methods of development chains.
@@ -112,45 +110,12 @@ func (d *developer) alone(ctx context.Context, change func() error) error {
 
 // edit changes the state by a transaction, and returns when it is executed.
 func (d *developer) edit(ctx context.Context, edits ...ledger.Edit) error {
-	s, data, to := d.s, ledger.EncodeEdits(edits), ledger.EditAddress()
+	data, to := ledger.EncodeEdits(edits), ledger.EditAddress()
 	if err := d.tryEdit(ctx, data); err != nil {
 		return err
 	}
-	key, err := ledger.EditorKey()
-	if err != nil {
-		return s.broken(err)
-	}
-	select {
-	case d.editing <- struct{}{}:
-		defer func() { <-d.editing }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	signed, err := types.SignNewTx(key, types.LatestSignerForChainID(new(big.Int).SetUint64(s.cfg.Genesis.ChainID)), &types.LegacyTx{
-		Nonce: s.cfg.State.Account(ledger.EditorAddress()).Nonce, To: &to, Data: data, GasPrice: new(big.Int), Value: new(big.Int),
-		Gas: ledger.IntrinsicGas(data, nil, false),
-	})
-	if err != nil {
-		return s.broken(err)
-	}
-	raw, err := signed.MarshalBinary()
-	if err != nil {
-		return s.broken(err)
-	}
-	tx, err := s.decode(ctx, raw)
-	if err != nil {
-		return err
-	}
-	o, err := s.submitAndWait(ctx, tx, editWait)
-	switch {
-	case err != nil:
-		return err
-	case o.drop != nil:
-		return fmt.Errorf("the edit was not executed: %w", o.drop.Reason.Err())
-	case o.block.Receipts[o.index].Status != types.ReceiptStatusSuccessful:
-		return fmt.Errorf("the edit failed in block %d", o.height)
-	}
-	return nil
+	_, err := d.editor.send(ctx, to, nil, data)
+	return err
 }
 
 // tryEdit says why the edits would fail.

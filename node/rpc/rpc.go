@@ -75,6 +75,8 @@ type Config struct {
 
 	// Development is what clients may do to the chain if it is one for development; nil otherwise.
 	Development *Development
+	// Faucet gives money to who asks, in networks for tests; nil otherwise.
+	Faucet *Faucet
 
 	// Listen is host:port; port 0 picks a free one.
 	Listen string
@@ -233,9 +235,11 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetBatchLimits(cfg.MaxBatch, cfg.MaxResponseBytes)
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
 	s.apis = map[string]any{
-		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s},
+		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": s.tercet(), "rpc": &rpcAPI{s},
 	}
-	s.developer = newDeveloper(s)
+	if s.developer, err = newDeveloper(s); err != nil {
+		return nil, err
+	}
 	s.developer.register(s.apis)
 	s.document = document(s.apis, cfg.Version)
 	for name, api := range s.apis {

@@ -87,7 +87,7 @@ var summaries = map[string]summary{
 	"web3_sha3":          {"Keccak-256 of bytes.", "data"},
 }
 
-// developmentSummaries describe the methods that only development chains have.
+// developmentSummaries describe the methods that only development chains have, and only networks for tests.
 var developmentSummaries = map[string]summary{
 	"anvil_dropTransaction":    {"Removes a transaction from the pool and returns its hash; null if it was not there.", "hash"},
 	"anvil_getAutomine":        {"Always true.", ""},
@@ -119,6 +119,8 @@ var developmentSummaries = map[string]summary{
 	"hardhat_setCode":            {"Replaces the code of an account by a WebAssembly contract.", "address code"},
 	"hardhat_setNonce":           {"Raises the nonce of an account.", "address nonce"},
 	"hardhat_setStorageAt":       {"Replaces the content of a slot.", "address slot value"},
+
+	"tercet_faucet": {"Sends money to an address; returns the hash when it is executed.", "address"},
 }
 
 // baseSchemas are the types whose JSON is not that of their Go kind, under the names of execution-apis.
