@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -85,12 +86,12 @@ func (d *devChain) kill() {
 	_ = d.cmd.Wait()                          // killed
 }
 
-type rpcFailure struct {
+type rpcError struct {
 	Code    int
 	Message string
 }
 
-func (e *rpcFailure) Error() string { return fmt.Sprintf("%d %s", e.Code, e.Message) }
+func (e *rpcError) Error() string { return fmt.Sprintf("%d %s", e.Code, e.Message) }
 
 // ask calls a method.
 func (d *devChain) ask(method string, params ...any) (string, error) {
@@ -116,7 +117,7 @@ func (d *devChain) ask(method string, params ...any) (string, error) {
 	defer resp.Body.Close()
 	var answer struct {
 		Result json.RawMessage
-		Error  *rpcFailure
+		Error  *rpcError
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return "", fmt.Errorf("%s: %w", method, err)
@@ -436,6 +437,13 @@ func TestDev_killed(t *testing.T) {
 	d.get("evm_revert", id)
 	d.pay(10)
 	restart("going back and on")
+	d.kill()
+	if err := os.RemoveAll(filepath.Join(dir, "data", "consensus.wal")); err != nil { // where a crash while going back leaves it
+		t.Fatal(err)
+	}
+	d = startDev(t, dir)
+	d.pay(11)
+	restart("a crash while going back")
 	if bad, err := filepath.Glob(filepath.Join(dir, "data", "*.bad-*")); err != nil || len(bad) > 0 {
 		t.Errorf("databases were moved aside: %v, %v", bad, err)
 	}
@@ -509,13 +517,17 @@ func (d *devChain) memory() uint64 {
 func diskUse(t *testing.T, dir string) (bytes uint64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return nil // it went away
+		var info fs.FileInfo
+		if err == nil {
+			info, err = e.Info()
 		}
-		if info, err := e.Info(); err == nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // LevelDB and the journal remove files
+			return nil
+		case err == nil && info.Mode().IsRegular():
 			bytes += uint64(info.Size())
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

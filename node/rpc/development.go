@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 	"time"
 
@@ -195,10 +196,12 @@ type resetOptions struct {
 
 func (d *developer) drop(hash common.Hash) bool { return d.s.cfg.Pool.Take(hash, time.Now()) }
 
-// errImpersonate is for who wants to send as somebody else: a transaction of this chain is what its sender
-// signed, on development chains too.
-var errImpersonate = &codedError{codeUnsupported, "accounts cannot be impersonated here: every transaction is signed by its sender. " +
-	"To look at what a call from another account gives, use eth_call with from; to prepare a state, use anvil_setBalance, anvil_setStorageAt and anvil_setCode"}
+// impersonate answers who wants to send as somebody else: a transaction of this chain is what its sender signed, on
+// development chains too.
+func impersonate() error {
+	return &codedError{codeUnsupported, "accounts cannot be impersonated here: every transaction is signed by its sender. " +
+		"To look at what a call from another account gives, use eth_call with from; to prepare a state, use anvil_setBalance, anvil_setStorageAt and anvil_setCode"}
+}
 
 // automine answers a request to turn automatic mining on or off.
 func automine(on bool) error {
@@ -216,17 +219,21 @@ const codeUnsupported = -32004
 // decimal.
 type quantity struct{ uint256.Int }
 
+// maxDigits is more than a number of 256 bits has in decimal.
+const maxDigits = 80
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (q *quantity) UnmarshalJSON(b []byte) error {
 	text := string(b)
 	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' {
 		text = text[1 : n-1]
 	}
-	v, ok := new(big.Int).SetString(text, 0)
-	if ok && len(text) > 1 && text[0] == '0' && text[1] != 'x' && text[1] != 'X' { // neither octal nor binary
-		ok = false
+	digits, base := text, 10
+	if strings.HasPrefix(text, "0x") || strings.HasPrefix(text, "0X") {
+		digits, base = text[2:], 16
 	}
-	if !ok || v.Sign() < 0 || len(text) > 80 || q.SetFromBig(v) {
+	v, ok := new(big.Int).SetString(digits, base)
+	if !ok || strings.ContainsAny(digits, "+-") || len(digits) > maxDigits || q.SetFromBig(v) {
 		return fmt.Errorf("%.100s is not a number from 0 to 2^256-1, in decimal or 0x-hex", b)
 	}
 	return nil

@@ -152,7 +152,7 @@ func (h *hardhatAPI) Mine(ctx context.Context, blocks, interval *quantity) (bool
 }
 
 // ImpersonateAccount is refused.
-func (h *hardhatAPI) ImpersonateAccount(common.Address) error { return errImpersonate }
+func (h *hardhatAPI) ImpersonateAccount(common.Address) error { return impersonate() }
 
 // GetAutomine is true.
 func (h *hardhatAPI) GetAutomine() bool { return true }
@@ -231,7 +231,7 @@ func (a *anvilAPI) Mine(ctx context.Context, blocks, interval *quantity) error {
 }
 
 // ImpersonateAccount is refused.
-func (a *anvilAPI) ImpersonateAccount(common.Address) error { return errImpersonate }
+func (a *anvilAPI) ImpersonateAccount(common.Address) error { return impersonate() }
 
 // GetAutomine is true.
 func (a *anvilAPI) GetAutomine() bool { return true }
@@ -245,4 +245,6 @@ func (a *anvilAPI) DropTransaction(hash common.Hash) *common.Hash {
 }
 
 // Reset goes back to block 0.
-func (a *anvilAPI) Reset(ctx context.Context, options *resetOptions) error { return a.d.reset(ctx, options) }
+func (a *anvilAPI) Reset(ctx context.Context, options *resetOptions) error {
+	return a.d.reset(ctx, options)
+}
