@@ -77,6 +77,8 @@ type Genesis struct {
 	Forks []Fork `json:"forks"`
 	// Deployers are the accounts that may create contracts, sorted; absent, everybody may.
 	Deployers []common.Address `json:"deployers,omitempty" rlp:"optional"`
+	// Development makes a chain for tests, whose state anybody may edit; see [Edit].
+	Development bool `json:"development,omitempty" rlp:"optional"`
 }
 
 // ConsensusParameters are the parameters of consensus that are part of a chain.
@@ -161,6 +163,10 @@ func (g *Genesis) Validate() error {
 	}
 	if err := g.validateDeployers(); err != nil {
 		return err
+	}
+	if g.Development && len(g.Validators) != 1 {
+		return fmt.Errorf("genesis is of a development chain and has %d validators: keep one, which may go back to "+
+			"earlier blocks on its own, or remove \"development\"", len(g.Validators))
 	}
 	if len(g.Forks) > 0 {
 		return fmt.Errorf("genesis schedules the fork %q at height %d, which this program does not know: upgrade it, or remove the fork", g.Forks[0].Name, g.Forks[0].Height)
@@ -283,14 +289,17 @@ func (g *Genesis) ValidatorAddresses() []common.Address {
 func (g *Genesis) Commitment() common.Hash { return crypto.Keccak256Hash(mustEncode(g)) }
 
 // Changes is the state of block 0, sorted by path: the allocations, one system key that holds the
-// commitment and, if only some may deploy, one that lists them.
+// commitment, one that lists who may deploy if only some may, and one that marks a development chain.
 func (g *Genesis) Changes() []Change {
-	changes := make([]Change, 0, len(g.Alloc)+2)
+	changes := make([]Change, 0, len(g.Alloc)+3)
 	add := func(key, value []byte) { changes = append(changes, Change{Path: Path(key), Key: key, Value: value}) }
 	commitment := g.Commitment()
 	add(SystemKey(genesisKey), commitment[:])
 	if g.Deployers != nil {
 		add(DeployersKey(), EncodeDeployers(g.Deployers))
+	}
+	if g.Development {
+		add(DevelopmentKey(), []byte{1})
 	}
 	for _, a := range g.Alloc {
 		add(AccountKey(a.Address), EncodeAccount(Account{Balance: *a.Balance}))

@@ -75,6 +75,7 @@ func TestGenesis_Commitment_bindsEveryField(t *testing.T) {
 		"fork":            func(g *ledger.Genesis) { g.Forks = []ledger.Fork{{Name: "x"}} },
 		"deployer":        func(g *ledger.Genesis) { g.Deployers = []common.Address{{1}} },
 		"deployers":       func(g *ledger.Genesis) { g.Deployers = []common.Address{{1}, {2}} },
+		"development":     func(g *ledger.Genesis) { g.Development = true },
 		"fork height":     func(g *ledger.Genesis) { g.Forks = []ledger.Fork{{Name: "x", Height: 1}} },
 	} {
 		g := testGenesis()

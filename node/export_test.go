@@ -21,7 +21,7 @@ var DecodeGossip = decodeGossip
 
 // ReceiveFrom hands a frame to consensus as if a validator had sent it.
 func (n *Node) ReceiveFrom(validator int, frame []byte) error {
-	return n.engine.Receive(validator, frame)
+	return n.engine().Receive(validator, frame)
 }
 
 // Clocks is the exchange of wall clocks.

@@ -11,14 +11,14 @@ import (
 
 // facts is a snapshot of what the node knows of itself.
 func (n *Node) facts() *diagnosis.Facts {
-	s, now, pool := n.engine.Snapshot(), n.heights(), n.pool.Stats()
+	s, now, pool := n.engine().Snapshot(), n.heights(), n.pool.Stats()
 	f := &diagnosis.Facts{
 		Now:      now.at,
 		Software: n.software(), Network: n.network(), Version: p2p.Version,
 		Validators: len(n.genesis.Validators), Quorum: n.quorumInReach(),
 		Validator: n.validator >= 0, Voting: s.Voting,
 		View: s.View, Final: now.final, Executed: now.executed, Highest: now.highest, CatchingUp: s.CatchingUp,
-		Lag: n.pipeline.Lag(), MaxIdle: n.cfg.Consensus.MaxIdle, MaxDrift: n.cfg.Consensus.MaxDrift,
+		Lag: n.pipeline().Lag(), MaxIdle: n.cfg.Consensus.MaxIdle, MaxDrift: n.cfg.Consensus.MaxDrift,
 		Pool: diagnosis.Pool{
 			Pending: pool.Pending, Transactions: pool.Pending + pool.Queued, MaxTransactions: n.cfg.Pool.MaxTransactions,
 			Bytes: pool.Bytes, MaxBytes: n.cfg.Pool.MaxBytes,

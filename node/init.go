@@ -171,13 +171,13 @@ func ReadGenesis(home string) (*ledger.Genesis, error) {
 }
 
 // openLog opens the safety journal and explains what to do when it cannot.
-func openLog(home string, network common.Hash, opts wal.Options, replica bool) (*wal.WAL, []consensus.Record, error) {
+func openLog(home string, network common.Hash, opts wal.Options, expendable bool) (*wal.WAL, []consensus.Record, error) {
 	dir := config.WALDir(home)
 	opts.Network = network
 	log, records, err := wal.Open(dir, opts)
-	if errors.Is(err, wal.ErrMissing) && replica { // it never votes: there is nothing to remember
+	if errors.Is(err, wal.ErrMissing) && expendable {
 		if err := wal.Create(dir, opts); err != nil {
-			return nil, nil, fmt.Errorf("creating the journal of a replica: %w", err)
+			return nil, nil, fmt.Errorf("creating the journal: %w", err)
 		}
 		log, records, err = wal.Open(dir, opts)
 	}

@@ -14,6 +14,7 @@ package node
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,10 +30,10 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/storage"
 
 	"github.com/tercet-chain/tercet/consensus"
-	"github.com/tercet-chain/tercet/consensus/engine"
 	"github.com/tercet-chain/tercet/consensus/sig"
 	"github.com/tercet-chain/tercet/consensus/wal"
 	"github.com/tercet-chain/tercet/ledger"
+	"github.com/tercet-chain/tercet/ledger/state"
 	"github.com/tercet-chain/tercet/ledger/store"
 	"github.com/tercet-chain/tercet/node/config"
 	"github.com/tercet-chain/tercet/node/metrics"
@@ -58,6 +59,8 @@ type Options struct {
 	LogFS wal.FS
 	// ClockOffset is how far the wall clock of consensus is ahead of the machine's, to inject the fault.
 	ClockOffset time.Duration
+	// FaucetKey is the public one of the account that rpc.faucet gives from.
+	FaucetKey *ecdsa.PrivateKey
 	// Limits of the peer connections; zero fields take defaults.
 	Limits host.Limits
 }
@@ -73,15 +76,17 @@ type Node struct {
 	// validator is the index of this node's key, -1 for a replica.
 	validator int
 
+	signer    *sig.Key // nil on a replica
+	logFS     wal.FS   // nil for the disk
+	frames    *network
 	store     *store.Store
 	contracts *vm.Engine
 	worker    *vm.Worker // of the pipeline
-	wal       *wal.WAL
+	state     *state.State
+	line      atomic.Pointer[line]
 	pool      *txpool.Pool
 	journal   *txpool.Journal // nil without one
 	host      *host.Host
-	pipeline  *pipeline.Pipeline
-	engine    *engine.Engine
 	evidence  *evidence
 	gossip    *gossip
 	clocks    *clocks
@@ -98,8 +103,10 @@ type Node struct {
 	// killed is closed by Kill, once; nobody sends.
 	killed   chan struct{}
 	killOnce sync.Once
-	// clockOffset is Options.ClockOffset.
-	clockOffset time.Duration
+	// stopping is closed by Run when it begins to stop; nobody sends.
+	stopping chan struct{}
+
+	development *development // nil on other chains
 }
 
 // New opens the home directory of cfg and binds the ports of the node. It starts nothing. An error is one
@@ -109,8 +116,8 @@ func New(cfg *config.Config, opts Options) (*Node, error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	n := &Node{
-		cfg: cfg, log: opts.Logger, build: opts.Build, validator: -1, killed: make(chan struct{}),
-		counted: make(map[string][2]uint64), metrics: metrics.NewMetrics(opts.Build), clockOffset: opts.ClockOffset,
+		cfg: cfg, log: opts.Logger, build: opts.Build, validator: -1, killed: make(chan struct{}), stopping: make(chan struct{}),
+		counted: make(map[string][2]uint64), metrics: metrics.NewMetrics(opts.Build), logFS: opts.LogFS,
 	}
 	if err := n.open(opts); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -141,8 +148,8 @@ func (n *Node) open(opts Options) error {
 	if n.roster, err = newRoster(n.genesis, n.cfg.P2P.Peers); err != nil {
 		return err
 	}
-	signer, hostKey, err := n.keys()
-	if err != nil {
+	var hostKey []byte
+	if n.signer, hostKey, err = n.keys(); err != nil {
 		return err
 	}
 	n.watch = newWatch(len(n.roster.ids))
@@ -150,6 +157,7 @@ func (n *Node) open(opts Options) error {
 	if err != nil {
 		return err
 	}
+	n.state = recovered.State
 	if n.pool, err = txpool.New(txpool.Config{
 		Genesis: n.genesis, State: recovered.State,
 		MaxTransactions: n.cfg.Pool.MaxTransactions, MaxBytes: n.cfg.Pool.MaxBytes,
@@ -160,22 +168,21 @@ func (n *Node) open(opts Options) error {
 	if err := n.openHost(hostKey, recovered, opts); err != nil {
 		return err
 	}
-	frames := &network{host: n.host, roster: n.roster}
-	pc := pipeline.Config{
-		Genesis: n.genesis, Store: n.store, Ledger: recovered, Worker: n.worker, Pool: n.pool, Network: frames,
-		Delta: n.cfg.Consensus.Delta, Logger: n.log, OnExecuted: n.onExecuted,
+	n.frames = &network{host: n.host, roster: n.roster}
+	l, err := n.newLine(recovered)
+	if l != nil {
+		n.line.Store(l)
 	}
-	if signer != nil {
-		pc.Signer = signer
-	}
-	if n.pipeline, err = pipeline.Open(pc); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := n.openEngine(signer, frames, opts); err != nil {
-		return err
+	n.engine().ShiftClock(opts.ClockOffset)
+	if n.genesis.Development {
+		n.development = newDevelopment(n)
 	}
+	n.clocks = newClocks(len(n.roster.ids), func() time.Time { return n.engine().Wall() }, n.frames.Send)
 	n.gossip = newGossip(n.log, n.genesis, n.pool, n.host.Publish, n.busy)
-	if n.cfg.Pool.JournalBytes > 0 {
+	if n.cfg.Pool.JournalBytes > 0 && !n.genesis.Development { // what a revert took back would come again
 		n.journal = txpool.NewJournal(txpool.JournalConfig{
 			Path: config.PoolJournalPath(n.cfg.Home), MaxBytes: n.cfg.Pool.JournalBytes, Admit: n.readmit,
 			Waits: func(hash common.Hash) bool { return n.pool.Get(hash) != nil }, Logger: n.log,
@@ -284,48 +291,14 @@ func (n *Node) openHost(key []byte, recovered *pipeline.Recovered, opts Options)
 	return nil
 }
 
-func (n *Node) openEngine(signer *sig.Key, frames *network, opts Options) error {
-	hash := n.pipeline.GenesisHash()
-	log, records, err := openLog(n.cfg.Home, hash, wal.Options{FS: opts.LogFS, Logger: n.log, OnSync: n.journalSynced}, n.cfg.Chain.Replica)
-	if err != nil {
-		return err
-	}
-	n.wal = log
-	core := consensus.Config{
-		Network: hash, Committee: n.pipeline.Committee(), Peers: len(n.roster.ids),
-		Term: n.genesis.Consensus.TermLength, Window: n.genesis.Consensus.Window,
-		MaxBlockBytes: int(n.genesis.MaxBlockBytes),
-		Timing: consensus.Timing{
-			Delta: n.cfg.Consensus.Delta, MinInterval: n.cfg.Consensus.MinInterval,
-			MaxIdle: n.cfg.Consensus.MaxIdle, MaxDrift: n.cfg.Consensus.MaxDrift,
-		},
-		Tip: n.pipeline.Tip(), Recovered: records,
-	}
-	if signer != nil {
-		core.Signer = signer
-	}
-	scheme := sig.NewCache(sig.Secp256k1{}, sig.DefaultCacheEntries)
-	if n.evidence, err = openEvidence(n.store, &consensus.Verifier{
-		Scheme: scheme, Network: hash, Committee: core.Committee, Schedule: core.Schedule(),
-	}, n.log); err != nil {
-		return err
-	}
-	n.engine, err = engine.New(engine.Config{
-		Core: core, Scheme: scheme, Log: log, Network: frames, App: n.pipeline, OnEvidence: n.evidence.take,
-	})
-	if err != nil {
-		return fmt.Errorf("starting consensus: %w", err)
-	}
-	n.engine.ShiftClock(opts.ClockOffset)
-	n.clocks = newClocks(len(n.roster.ids), n.engine.Wall, frames.Send)
-	return nil
-}
-
 func (n *Node) openListeners(recovered *pipeline.Recovered, opts Options) error {
-	var err error
+	faucet, err := n.faucet(opts.FaucetKey)
+	if err != nil {
+		return err
+	}
 	n.rpc, err = rpc.New(rpc.Config{
 		Genesis: n.genesis, Store: n.store, State: recovered.State, Pool: n.pool, Chain: n, Logger: n.log,
-		Quarantined: n.quarantined, Contracts: n.contracts,
+		Quarantined: n.quarantined, Contracts: n.contracts, Development: n.development.methods(), Faucet: faucet,
 		Listen: n.cfg.RPC.Listen, Version: "tercet/" + n.build.Version, CORS: n.cfg.RPC.CORS,
 		Hosts: n.cfg.RPC.Hosts, SendWait: n.cfg.RPC.SendWait,
 		MaxBodyBytes: n.cfg.RPC.MaxBodyBytes, MaxBatch: n.cfg.RPC.MaxBatch, MaxConcurrent: n.cfg.RPC.MaxConcurrent,
@@ -352,6 +325,7 @@ func (n *Node) ipcPath() string {
 
 // onExecuted sees each block before it is the head.
 func (n *Node) onExecuted(b *ledger.Block) {
+	n.development.executed(b)
 	n.rpc.Executed(b)
 	n.executed.Add(uint64(len(b.Transactions)))
 	n.observe(b)
@@ -367,13 +341,13 @@ func (n *Node) onFrame(from p2p.PeerID, _ p2p.Lane, frame []byte) error {
 	switch tag := frame[0]; {
 	case tag < pipeline.FrameExecVote:
 		if consensus.IsVote(frame) {
-			n.watch.pulses[peer].beat(n.engine.Snapshot().Final.Height)
+			n.watch.pulses[peer].beat(n.engine().Snapshot().Final.Height)
 		}
-		err = n.engine.Receive(peer, frame)
+		err = n.engine().Receive(peer, frame)
 	case tag == frameClockAsk, tag == frameClockTell:
 		err = n.clocks.receive(peer, frame)
 	default:
-		err = n.pipeline.Receive(peer, frame)
+		err = n.pipeline().Receive(peer, frame)
 	}
 	if errors.Is(err, consensus.ErrInvalid) || errors.Is(err, ledger.ErrInvalid) {
 		return fmt.Errorf("%w: %w", p2p.ErrInvalid, err)
@@ -386,16 +360,16 @@ func (n *Node) onPeer(id p2p.PeerID, up bool) {
 	switch {
 	case !known:
 	case up:
-		n.watch.pulses[peer].beat(n.engine.Snapshot().Final.Height)
+		n.watch.pulses[peer].beat(n.engine().Snapshot().Final.Height)
 		n.clocks.peer(peer, true)
-		n.engine.PeerUp(peer)
+		n.engine().PeerUp(peer)
 		n.gossip.peerUp()
 		for _, frame := range n.evidence.first() { // it may have been away when they were found
 			n.host.Send(id, p2p.Lane(consensus.LaneCert), frame)
 		}
 	default:
 		n.clocks.peer(peer, false)
-		n.engine.PeerDown(peer)
+		n.engine().PeerDown(peer)
 	}
 }
 
@@ -407,7 +381,7 @@ const maxLag = 128
 
 // busy says why new transactions should wait, in the pool's own terms.
 func (n *Node) busy() error {
-	if lag := n.pipeline.Lag(); lag > maxLag {
+	if lag := n.pipeline().Lag(); lag > maxLag {
 		return fmt.Errorf("%w: execution is %d blocks behind ordering, try again later", txpool.ErrFull, lag)
 	}
 	return nil
@@ -446,11 +420,11 @@ func (n *Node) readmit(raw []byte) {
 }
 
 // Newest is the newest executed block, to wait on.
-func (n *Node) Newest() *pipeline.Head { return n.pipeline.Head() }
+func (n *Node) Newest() *pipeline.Head { return n.pipeline().Head() }
 
 // Head is the newest executed block.
 func (n *Node) Head() rpc.Head {
-	h := n.pipeline.Head()
+	h := n.pipeline().Head()
 	return rpc.Head{Header: h.Header, Certified: h.Certified}
 }
 
@@ -472,4 +446,4 @@ func (n *Node) network() string { return networkID(n.GenesisHash()) }
 func networkID(genesis common.Hash) string { return hex.EncodeToString(genesis[:8]) }
 
 // GenesisHash is the chain's identity.
-func (n *Node) GenesisHash() common.Hash { return n.pipeline.GenesisHash() }
+func (n *Node) GenesisHash() common.Hash { return n.pipeline().GenesisHash() }

@@ -43,8 +43,8 @@ func (n *Node) Run(ctx context.Context) error {
 		})
 	}
 	start(&ops, "operations listener", n.ops.Run)
-	start(&ledger, "pipeline", func(ctx context.Context) error { return n.pipeline.Run(ctx, n.engine) })
-	start(&core, "consensus", n.engine.Run)
+	start(&ledger, "pipeline", n.runPipeline)
+	start(&core, "consensus", n.runEngine)
 	start(&core, "peer network", n.host.Run)
 	start(&core, "store", n.watchStore)
 	start(&ledger, "evidence", n.evidence.run)
@@ -65,6 +65,7 @@ func (n *Node) Run(ctx context.Context) error {
 			s.cancel()
 		}
 	}
+	close(n.stopping)
 	n.log.Info("node stops", "height", n.Newest().Height())
 	for _, s := range stages {
 		s.cancel()
@@ -96,7 +97,7 @@ func (n *Node) watchStore(ctx context.Context) error {
 // as far as one process can imitate kill -9. For tests of recovery.
 func (n *Node) Kill() {
 	n.killOnce.Do(func() {
-		n.pipeline.Abandon()
+		n.pipeline().Abandon()
 		close(n.killed)
 	})
 }
@@ -113,9 +114,7 @@ func (n *Node) Close() error {
 	if n.host != nil {
 		_ = n.host.Close() // closed already when it ran
 	}
-	if n.wal != nil {
-		errs = append(errs, n.wal.Close())
-	}
+	errs = append(errs, n.line.Load().close())
 	if n.worker != nil {
 		errs = append(errs, n.worker.Close())
 	}
@@ -151,7 +150,7 @@ func (n *Node) progress(ctx context.Context) {
 		if txs == before && time.Since(said) < idleProgressInterval {
 			continue
 		}
-		s, head := n.engine.Snapshot(), n.Newest()
+		s, head := n.engine().Snapshot(), n.Newest()
 		n.log.Info("progress", "height", head.Height(), "certified", head.Certified, "ordered", s.Final.Height,
 			"view", s.View, "transactions", txs-before, "pool", n.pool.Stats().Pending, "peers", n.connected())
 		said, before = time.Now(), txs

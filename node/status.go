@@ -14,13 +14,13 @@ import (
 
 // Status describes the node for tercet_status.
 func (n *Node) Status() rpc.Status {
-	s := n.engine.Snapshot()
-	committee := n.pipeline.Committee()
+	s := n.engine().Snapshot()
+	committee := n.pipeline().Committee()
 	out := rpc.Status{
 		Epoch: s.Epoch, View: s.View, Leader: committee.Address(s.Leader), Ordered: s.Final.Height,
 		Syncing: s.CatchingUp, Highest: s.Highest, PeerNames: []string{}, Reasons: []string{},
 		Evidence: n.evidence.count(), Transactions: n.executed.Load(),
-		ClockOffsetMs: n.clockOffset.Milliseconds(),
+		ClockOffsetMs: n.engine().Shift().Milliseconds(),
 	}
 	if n.validator >= 0 {
 		address := committee.Address(n.validator)
@@ -36,7 +36,7 @@ func (n *Node) Status() rpc.Status {
 	f := n.facts()
 	found := diagnosis.Diagnose(f)
 	out.Diagnosis = rpc.Diagnosis{
-		Name: n.name(), PeerID: string(n.self), Instance: n.host.Instance(), WallMs: n.engine.Wall().UnixMilli(), Findings: found,
+		Name: n.name(), PeerID: string(n.self), Instance: n.host.Instance(), WallMs: n.engine().Wall().UnixMilli(), Findings: found,
 	}
 	for _, r := range reasons(f, found) {
 		out.Reasons = append(out.Reasons, r.Code+": "+r.Message)
@@ -76,7 +76,7 @@ func (n *Node) live() error {
 
 // quarantined says why this node's state must not be trusted, nil when it may be.
 func (n *Node) quarantined() error {
-	d := n.pipeline.Divergence()
+	d := n.pipeline().Divergence()
 	if d == nil {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (n *Node) observe(b *ledger.Block) {
 
 // sample refreshes the gauges before a scrape.
 func (n *Node) sample(m *metrics.Metrics) {
-	s, head, pool := n.engine.Snapshot(), n.Newest(), n.pool.Stats()
+	s, head, pool := n.engine().Snapshot(), n.Newest(), n.pool.Stats()
 	m.Epoch.Set(float64(s.Epoch))
 	m.View.Set(float64(s.View))
 	m.FinalHeight.Set(float64(s.Final.Height))

@@ -73,7 +73,7 @@ func (n *Node) watchProgress(ctx context.Context) {
 }
 
 func (n *Node) heights() sample {
-	s := n.engine.Snapshot()
+	s := n.engine().Snapshot()
 	return sample{at: time.Now(), final: s.Final.Height, executed: n.Newest().Height(), highest: s.Highest}
 }
 
@@ -115,7 +115,7 @@ func (w *watch) fill(f *diagnosis.Facts, now sample) {
 			f.Still = 0
 		}
 		f.Trend = diagnosis.Trend{
-			Over: now.at.Sub(first.at), Final: now.final - first.final, Executed: now.executed - min(first.executed, now.executed),
+			Over: now.at.Sub(first.at), Final: now.final - min(first.final, now.final), Executed: now.executed - min(first.executed, now.executed),
 			Highest: now.highest - min(first.highest, now.highest),
 		}
 	}

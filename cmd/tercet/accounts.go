@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strings"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -52,6 +54,18 @@ func devAccounts() ([]account, error) {
 		accounts = append(accounts, account{crypto.PubkeyToAddress(key.PublicKey).Hex(), "0x" + hex.EncodeToString(secret)})
 	}
 	return accounts, nil
+}
+
+// faucetEther is what the faucet of a network for tests gives at a time.
+const faucetEther = 10
+
+// faucetKey is that of the last development account, which faucets give from.
+func faucetKey() (*ecdsa.PrivateKey, error) {
+	accounts, err := devAccounts()
+	if err != nil {
+		return nil, err
+	}
+	return crypto.HexToECDSA(strings.TrimPrefix(accounts[len(accounts)-1].PrivateKey, "0x"))
 }
 
 // devAllocations funds the development accounts.

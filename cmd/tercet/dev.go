@@ -30,10 +30,16 @@ executed, and without transactions nothing happens. Chain id 31337 and the ten
 accounts of the mnemonic "` + devMnemonic + `",
 10,000 ether each, as development tools expect them.
 
+Tests of Hardhat, viem and anvil's tools can edit the state (anvil_setBalance and the
+like), make empty blocks, move the time and go back to snapshots: see "Development" in
+docs/rpc.md. tercet_faucet sends 10 ether to any address.
+
 Without --dir the chain lives in a temporary directory that is removed at the end.
 With --dir it is kept and resumed by the next dev with the same directory.`,
 		Example: `  tercet dev
   tercet dev --port 9000 --dir ./devchain
+  cast rpc evm_snapshot
+  cast rpc tercet_faucet 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
   cast send --rpc-url http://127.0.0.1:8545 --value 1ether 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 \
     --private-key 0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80`,
 		Args: cobra.NoArgs,
@@ -105,11 +111,14 @@ func makeDevHome(dir string) error {
 	if err != nil {
 		return err
 	}
+	g.Development = true
 	c := config.Default()
 	c.P2P.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	c.Ops.Listen = "127.0.0.1:0"
 	c.RPC.CORS = []string{"*"} // any page, as with other development chains: there is nothing to steal
+	c.RPC.Faucet = faucetEther
 	c.Consensus.MaxIdle = 0
+	c.Consensus.MinInterval = time.Millisecond // tests make many blocks
 	c.Log.Level = "warn"
 	return writeHome(dir, c, g)
 }

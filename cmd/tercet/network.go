@@ -255,6 +255,7 @@ func createNetwork(dir string, f upFlags) (*network, error) {
 	n.assignPorts(f.basePort, peers)
 	for i, node := range n.Nodes {
 		c := config.Default()
+		c.RPC.Faucet = faucetEther
 		c.Log.Format = "text" // people read it with testnet logs
 		setPorts(c, portsOf(f.basePort, i), peers)
 		if err := writeHome(node.Home, c, g); err != nil {

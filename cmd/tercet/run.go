@@ -103,8 +103,12 @@ func runNodeAt(ctx context.Context, cfg *config.Config, clockOffset time.Duratio
 	}()
 	logger, level := newLogger(cfg.Log)
 	b := readBuild()
+	faucet, err := faucetKey()
+	if err != nil {
+		return err
+	}
 	n, err := node.New(cfg, node.Options{
-		Logger: logger, Level: level, ClockOffset: clockOffset,
+		Logger: logger, Level: level, ClockOffset: clockOffset, FaucetKey: faucet,
 		Build: metrics.Build{Version: b.Version, Commit: b.Commit, Go: b.Go, Secp256k1: b.Signatures},
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -98,6 +98,7 @@ type Engine struct {
 
 	snapshot atomic.Pointer[consensus.Snapshot]
 	shift    atomic.Int64 // of the wall clock, in nanoseconds
+	held     atomic.Int64 // the wall clock while it stands, Unix milliseconds; 0 while it runs
 
 	mu      sync.Mutex
 	peers   []consensus.Input // unseen PeerUp and PeerDown, oldest first, at most inboxSize
@@ -208,12 +209,28 @@ func (e *Engine) now() consensus.Instant {
 // Wall is the wall clock by which blocks are timed and judged.
 func (e *Engine) Wall() time.Time { return e.shifted(time.Now()) }
 
-func (e *Engine) shifted(t time.Time) time.Time { return t.Add(time.Duration(e.shift.Load())) }
+func (e *Engine) shifted(t time.Time) time.Time {
+	if at := e.held.Load(); at != 0 {
+		return time.UnixMilli(at)
+	}
+	return t.Add(time.Duration(e.shift.Load()))
+}
 
 // ShiftClock sets how far the wall clock that blocks are timed and judged by is ahead of the machine's,
 // for development chains and to inject the fault; timers are not affected.
 func (e *Engine) ShiftClock(by time.Duration) {
 	e.shift.Store(int64(by))
+	e.held.Store(0)
+	e.wake()
+}
+
+// Shift is how far the wall clock runs ahead of the machine's, or ran when it was stopped.
+func (e *Engine) Shift() time.Duration { return time.Duration(e.shift.Load()) }
+
+// StopClock makes the wall clock stand at a moment, with which the next blocks are timed, until
+// [Engine.ShiftClock]; for development chains.
+func (e *Engine) StopClock(atUnixMs int64) {
+	e.held.Store(atUnixMs)
 	e.wake()
 }
 

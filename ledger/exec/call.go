@@ -123,7 +123,7 @@ func (m *machine) accessed(msg *Message) types.AccessList {
 	for i := range m.touched {
 		a := m.touched[i].address
 		keys := slots[a]
-		known := a == msg.From || msg.To != nil && a == *msg.To || a == m.block.Coinbase || nativeOf(a) != nil
+		known := a == msg.From || msg.To != nil && a == *msg.To || a == m.block.Coinbase || nativeOf(m.state, a) != nil
 		if known && len(keys) == 0 {
 			continue
 		}

@@ -45,7 +45,7 @@ func Estimate(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, s
 	e := &estimate{worker: w, block: block, msg: *msg, state: state}
 	allowance := min(msg.Gas, block.GasLimit)
 	highest := allowance
-	if to := msg.To; to != nil && state.Account(*to).CodeHash == (common.Hash{}) && nativeOf(*to) == nil {
+	if to := msg.To; to != nil && state.Account(*to).CodeHash == (common.Hash{}) && nativeOf(state, *to) == nil {
 		highest = min(highest, msg.IntrinsicGas())
 	}
 	res, err := e.try(ctx, highest)

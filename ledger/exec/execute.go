@@ -140,7 +140,7 @@ func (b *block) apply(tx *ledger.Transaction) ledger.DropReason {
 	if _, overflow := sum.AddOverflow(&recipient.account.Balance, value); overflow && to != from {
 		return ledger.DropBalanceOverflow
 	}
-	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(*tx.To()) != nil || b.tracer != nil {
+	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(b.state, *tx.To()) != nil || b.tracer != nil {
 		b.execute(tx, from)
 		return 0
 	}

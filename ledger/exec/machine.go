@@ -125,7 +125,7 @@ func (m *machine) Account(a common.Address) (vm.Account, bool) {
 	case !t.account.IsEmpty():
 		out.CodeHash = types.EmptyCodeHash
 	}
-	return out, cold && nativeOf(a) == nil
+	return out, cold && nativeOf(m.state, a) == nil
 }
 
 // Code implements [vm.World].
@@ -166,7 +166,7 @@ func (m *machine) call(env *vm.Env, kind vm.CallKind, code common.Address, input
 		m.moved(env.Caller, env.Contract, &env.Value)
 	}
 	answer := vm.Answer{GasLeft: gas}
-	if native := nativeOf(code); native != nil {
+	if native := nativeOf(m.state, code); native != nil {
 		answer = m.native(native, input, gas)
 	} else if hash := m.account(code).CodeHash; hash != (common.Hash{}) {
 		if kind != vm.DelegateCall {

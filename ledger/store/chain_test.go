@@ -44,7 +44,13 @@ func newChain(t testing.TB) *chain {
 	g := ledger.DefaultGenesis(7357,
 		[]ledger.Validator{{Address: common.Address{1}, PeerID: "16Uiu2HAm1"}},
 		[]ledger.Allocation{{Address: addr, Balance: uint256.NewInt(1e18)}}, 1_000)
-	c := &chain{t: t, genesis: g, state: state.New(), key: key}
+	c := chainOf(t, g)
+	c.key = key
+	return c
+}
+
+func chainOf(t testing.TB, g *ledger.Genesis) *chain {
+	c := &chain{t: t, genesis: g, state: state.New()}
 	changes := g.Changes()
 	root, err := c.state.Apply(0, changes)
 	if err != nil {

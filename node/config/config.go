@@ -76,6 +76,8 @@ type RPC struct {
 	CallGas     int           `mapstructure:"call_gas"`     // CallGas caps the gas of one call.
 	CallTimeout time.Duration `mapstructure:"call_timeout"` // CallTimeout ends a contract call or a search for logs.
 	SendWait    time.Duration `mapstructure:"send_wait"`    // SendWait of eth_sendRawTransaction for the commit; 0: answer at once.
+	// Faucet gives so many ether to who asks; 0: off.
+	Faucet int `mapstructure:"faucet"`
 }
 
 // Ops is the operations listener: /livez, /readyz, /metrics, /debug/pprof.
@@ -209,6 +211,7 @@ func (c *Config) validateLimits() error {
 		{"rpc.max_concurrent", c.RPC.MaxConcurrent, 1, 65536},
 		{"rpc.max_calls", c.RPC.MaxCalls, 0, 1024},
 		{"rpc.max_subscriptions", c.RPC.MaxSubscriptions, 1, 1_000_000},
+		{"rpc.faucet", c.RPC.Faucet, 0, 1000},
 		{"rpc.call_gas", c.RPC.CallGas, 21_000, 1_000_000_000_000},
 		{"pool.max_transactions", c.Pool.MaxTransactions, 1, 10_000_000},
 		{"pool.max_bytes", c.Pool.MaxBytes, 1 << 20, 16 << 30},

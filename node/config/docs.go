@@ -34,6 +34,7 @@ var docs = map[string]string{
 	"rpc.call_gas":          "Most gas of one contract call. An estimate is also bounded by what a transaction may have.",
 	"rpc.call_timeout":      "How long one contract call or search for logs may take.",
 	"rpc.send_wait":         "How long a single eth_sendRawTransaction may wait for its transaction to be final, so that clients find\nthe receipt at their first look. 0s: answer at once.",
+	"rpc.faucet":            "Ether that tercet_faucet gives to who asks, in networks for tests, from the last of the development accounts,\nwhose keys are public. 0: there is no such method.",
 
 	"ops":        "Operations: /livez, /readyz, /metrics, /debug/pprof, /loglevel. No authentication: keep it on a private address.",
 	"ops.listen": "host:port; port 0 takes a free one.",

@@ -39,7 +39,7 @@ func (p *Pipeline) Build(req consensus.BuildRequest) (payload, data []byte, ok b
 	if p.mayOrder(req.Height, pl.Watermark) {
 		txs = p.choose(req, pl.Cert)
 	}
-	if len(txs) == 0 && !req.Force && !p.demand.tailWanted(req.TimeMs) {
+	if len(txs) == 0 && !req.Force && !p.demand.emptyWanted(req.Height, req.TimeMs) {
 		signal(p.demand.kick)
 		return nil, nil, false
 	}

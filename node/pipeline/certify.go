@@ -55,6 +55,7 @@ type certifier struct {
 	quorum      int
 	chainID     uint64
 	genesisHash common.Hash
+	every       bool // block is a checkpoint
 	// onCertified is called after best has moved, without a lock held.
 	onCertified func(height uint64)
 
@@ -72,6 +73,7 @@ func newCertifier(cfg *Config, committee *consensus.Committee) (*certifier, erro
 		log: cfg.Logger, store: cfg.Store, network: cfg.Network, signer: cfg.Signer,
 		validators: committee.Addresses(), setHash: committee.Hash(), quorum: committee.Quorum(),
 		chainID: cfg.Genesis.ChainID, genesisHash: cfg.Ledger.GenesisHash,
+		every: cfg.Genesis.Development,
 		tally: ledger.NewTally(committee.Size(), committee.Quorum(), 0, 0), own: make(map[uint64]*ledger.ExecVote),
 		answered: make(map[int]time.Time),
 	}
@@ -133,6 +135,7 @@ func (c *certifier) restore(tip uint64) error {
 		return fmt.Errorf("reading header %d: %w", floor, err)
 	}
 	c.tally = ledger.NewTally(len(c.validators), c.quorum, floor, headerTimeMs(parent))
+	c.tally.Every = c.every
 	for h := floor + 1; h <= tip; h++ {
 		header, err := c.store.Header(h)
 		if err != nil {

@@ -11,8 +11,9 @@ import (
 )
 
 // demand decides from when on this node wants a block: at once when a transaction could be
-// executed that no ordered or proposed block contains, at the next checkpoint slot when executed
-// blocks lie past the last checkpoint, otherwise never (heartbeats are the engine's business).
+// executed that no ordered or proposed block contains, or blocks were asked for whatever they contain; at
+// the next checkpoint slot when executed blocks lie past the last checkpoint; otherwise never (heartbeats
+// are the engine's business).
 type demand struct {
 	p *Pipeline
 	// spokenFor is how long transactions of a proposal count as on their way without being
@@ -27,6 +28,8 @@ type demand struct {
 	tip, tipParent uint64
 	// proposedTo is the time of the newest proposal judged valid or built, ms. Guarded by mu.
 	proposedTo uint64
+	// height of the newest delivered block, and up to which height blocks are asked for. Guarded by mu.
+	height, wanted uint64
 	// proposals in flight: the next nonce of each sender in them, and when they were made.
 	// Guarded by mu, at most maxProposals.
 	proposals []proposal
@@ -65,7 +68,7 @@ func (d *demand) proposed(height, timeMs uint64, txs []*ledger.Transaction) {
 // delivered notes a final block: proposals up to its height are settled.
 func (d *demand) delivered(height, timeMs, parentMs uint64) {
 	d.mu.Lock()
-	d.tip, d.tipParent = timeMs, parentMs
+	d.height, d.tip, d.tipParent = height, timeMs, parentMs
 	keep := d.proposals[:0]
 	for _, x := range d.proposals {
 		if x.height > height {
@@ -78,20 +81,36 @@ func (d *demand) delivered(height, timeMs, parentMs uint64) {
 	signal(d.kick)
 }
 
-// tailWanted reports whether an empty block at timeMs is worth building.
-func (d *demand) tailWanted(timeMs uint64) bool {
+// want asks for blocks up to a height.
+func (d *demand) want(height uint64) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	slot := ledger.LateCheckpoint(d.tip, d.tipParent, 0)
-	return slot != 0 && timeMs >= slot
+	d.wanted = max(d.wanted, height)
+	d.mu.Unlock()
+	signal(d.kick)
 }
 
-// inFlight merges what proposals contain that may still become final, and says when the oldest of
-// them is given up.
-func (d *demand) inFlight(now time.Time) (nonces map[common.Address]uint64, until time.Time) {
+// emptyWanted reports whether an empty block of a height, at timeMs, is worth building.
+func (d *demand) emptyWanted(height, timeMs uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	nonces = make(map[common.Address]uint64)
+	slot := d.lateCheckpoint(0)
+	return height <= d.wanted || slot != 0 && timeMs >= slot
+}
+
+// lateCheckpoint is [ledger.LateCheckpoint] after the newest delivered block. The caller holds mu.
+func (d *demand) lateCheckpoint(proposedMs uint64) uint64 {
+	if d.p.genesis.Development { // every block is a checkpoint
+		return 0
+	}
+	return ledger.LateCheckpoint(d.tip, d.tipParent, proposedMs)
+}
+
+// inFlight merges what proposals contain that may still become final, and says up to which height they go, and
+// when the oldest of them is given up.
+func (d *demand) inFlight(now time.Time) (nonces map[common.Address]uint64, height uint64, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	nonces, height = make(map[common.Address]uint64), d.height
 	for _, x := range d.proposals {
 		end := x.at.Add(d.spokenFor)
 		if !end.After(now) {
@@ -100,11 +119,12 @@ func (d *demand) inFlight(now time.Time) (nonces map[common.Address]uint64, unti
 		if until.IsZero() || end.Before(until) {
 			until = end
 		}
+		height = max(height, x.height)
 		for a, n := range x.nonces {
 			nonces[a] = max(nonces[a], n)
 		}
 	}
-	return nonces, until
+	return nonces, height, until
 }
 
 // run keeps the engine informed until ctx ends.
@@ -147,7 +167,7 @@ func (d *demand) run(ctx context.Context, driver Driver) {
 // although nothing happened. Wall is the clock of blocks, Unix ms; now only measures time that passes.
 func (d *demand) evaluate(now time.Time, wall uint64) (at uint64, recheck time.Time) {
 	p := d.p
-	nonces, until := d.inFlight(now)
+	nonces, height, until := d.inFlight(now)
 	if p.nextMayOrder() {
 		if ahead, err := p.orderedAhead(nil); err == nil {
 			for a, n := range ahead {
@@ -160,9 +180,12 @@ func (d *demand) evaluate(now time.Time, wall uint64) (at uint64, recheck time.T
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if height < d.wanted {
+		return wall, time.Time{}
+	}
 	proposedTo := d.proposedTo
 	if until.IsZero() {
 		proposedTo = 0 // whatever it was, it did not become final in time
 	}
-	return ledger.LateCheckpoint(d.tip, d.tipParent, proposedTo), until
+	return d.lateCheckpoint(proposedTo), until
 }

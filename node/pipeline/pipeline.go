@@ -233,6 +233,9 @@ func (p *Pipeline) awaitDelivered(height uint64) bool {
 	}
 }
 
+// Want asks for blocks up to a height, with or without transactions. It never blocks.
+func (p *Pipeline) Want(height uint64) { p.demand.want(height) }
+
 // unexecuted lists the delivered blocks that are not executed yet.
 func (p *Pipeline) unexecuted() []*consensus.Block {
 	p.mu.Lock()

@@ -105,7 +105,10 @@ func document(apis map[string]any, version string) json.RawMessage {
 	}}
 	schemas := baseSchemas()
 	for _, m := range methods(apis) {
-		about := summaries[m.name]
+		about, ok := summaries[m.name]
+		if !ok {
+			about = developmentSummaries[m.name]
+		}
 		names := strings.Fields(about.params)
 		if about.text != "" && len(names) != len(m.params) {
 			panic(fmt.Sprintf("rpc: %s has %d arguments, its summary names %q", m.name, len(m.params), about.params))

@@ -240,8 +240,8 @@ func (s *Server) follow(ctx context.Context, f *eventFilter, from position, send
 	defer quiet.Stop()
 	for {
 		news := s.recent.news() // before the look, so that nothing falls between
-		for from.height <= s.head().Header.Number.Uint64() {
-			p, err := s.eventsFrom(ctx, f, from)
+		for {
+			p, err := s.eventsAgain(ctx, f, from)
 			if err != nil {
 				return err
 			}
@@ -250,7 +250,9 @@ func (s *Server) follow(ctx context.Context, f *eventFilter, from position, send
 					return err
 				}
 			}
-			from = p.next
+			if from = p.next; from.height > uint64(p.Head) {
+				break
+			}
 		}
 		quiet.Reset(streamSilence)
 		select {
@@ -265,6 +267,16 @@ func (s *Server) follow(ctx context.Context, f *eventFilter, from position, send
 			return errStopping
 		}
 	}
+}
+
+// eventsAgain is eventsFrom for a follower, who is behind the head again when a development chain went back.
+func (s *Server) eventsAgain(ctx context.Context, f *eventFilter, from position) (*page, error) {
+	hold := s.developer.hold()
+	defer hold.release()
+	if behind := s.head().Header.Number.Uint64() + 1; s.developer != nil && from.height > behind {
+		from = position{behind, 0}
+	}
+	return s.eventsFrom(ctx, f, from)
 }
 
 // stream is tercet_subscribe: the events from a cursor on, sent at the pace at which the client reads them.

@@ -3,6 +3,8 @@ package rpc
 import (
 	"maps"
 	"slices"
+
+	"github.com/holiman/uint256"
 )
 
 // Methods are the names that clients call, sorted.
@@ -16,6 +18,16 @@ func (s *Server) Methods() []string {
 
 // Summarised are the methods that rpc_discover has a text for.
 func Summarised() []string { return slices.Sorted(maps.Keys(summaries)) }
+
+// SummarisedForDevelopment are those of development chains and networks for tests.
+func SummarisedForDevelopment() []string { return slices.Sorted(maps.Keys(developmentSummaries)) }
+
+// ParseQuantity reads a number of a request.
+func ParseQuantity(text []byte) (uint256.Int, error) {
+	var q quantity
+	err := q.UnmarshalJSON(text)
+	return q.Int, err
+}
 
 // HoldLargeAnswers takes all places for large answers, as readers do who take their time.
 func (s *Server) HoldLargeAnswers() (release func()) {

@@ -79,6 +79,15 @@ func (f *filters) take(id string, next uint64) (filter, error) {
 	return was, nil
 }
 
+// rewind moves the places of all filters back to next, where a chain that went back goes on.
+func (f *filters) rewind(next uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, have := range f.byID {
+		have.next = min(have.next, next)
+	}
+}
+
 // putBack moves a filter's place back to next: what follows was taken and not answered.
 func (f *filters) putBack(id string, next uint64) {
 	f.mu.Lock()

@@ -129,10 +129,12 @@ func (t *turn) end() {
 type answering struct {
 	http.ResponseWriter
 	turn *turn
+	hold *hold
 }
 
 func (a *answering) Write(b []byte) (int, error) {
 	a.turn.end()
+	a.hold.release()
 	return a.ResponseWriter.Write(b)
 }
 

@@ -14,6 +14,7 @@ import (
 
 // request is what the methods know about the HTTP request that they answer.
 type request struct {
+	hold   *hold
 	slot   *slot
 	turn   *turn // nil where the transport has none
 	single bool  // not a batch
@@ -31,6 +32,7 @@ func requestOf(ctx context.Context) request {
 
 // idle gives the right to work back before a long wait.
 func (r request) idle() {
+	r.hold.release()
 	if r.slot != nil {
 		r.slot.release()
 	}
@@ -82,6 +84,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, body []byte, now
 	if answered == nil {
 		answered = func() {}
 	}
+	hold := s.developer.hold()
+	defer hold.release()
 	slot := s.work.enter(r.Context())
 	if slot == nil {
 		refuseBusy(w, body)
@@ -98,11 +102,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, body []byte, now
 		return
 	}
 	defer turn.end()
-	about := request{slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: nowait}
+	about := request{hold: hold, slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: nowait}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	s.registry.ServeHTTP(&answering{w, turn}, r)
+	s.registry.ServeHTTP(&answering{w, turn, hold}, r)
 	turn.end()
 	answered()
 }

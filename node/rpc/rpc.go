@@ -74,6 +74,11 @@ type Config struct {
 	// answered then.
 	Quarantined func() error
 
+	// Development is what clients may do to the chain if it is one for development; nil otherwise.
+	Development *Development
+	// Faucet gives money to who asks, in networks for tests; nil otherwise.
+	Faucet *Faucet
+
 	// Listen is host:port; port 0 picks a free one.
 	Listen string
 	// Version is the program's, for web3_clientVersion: "tercet/v0.1.0/linux-amd64/go1.26".
@@ -204,6 +209,7 @@ type Server struct {
 	large      *gate // for answers
 	caller     *caller
 	waiting    atomic.Int64
+	developer  *developer // nil on other chains
 	hub        *hub
 	ipc        net.Listener // nil without one
 	sockets    atomic.Int64
@@ -242,8 +248,12 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetBatchLimits(cfg.MaxBatch, cfg.MaxResponseBytes)
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
 	s.apis = map[string]any{
-		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": &tercetAPI{s}, "rpc": &rpcAPI{s}, "debug": &debugAPI{s},
+		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": s.tercet(), "rpc": &rpcAPI{s}, "debug": &debugAPI{s},
 	}
+	if s.developer, err = newDeveloper(s); err != nil {
+		return nil, err
+	}
+	s.developer.register(s.apis)
 	s.document = document(s.apis, cfg.Version)
 	for name, api := range s.apis {
 		if err := s.registry.RegisterName(name, api); err != nil {

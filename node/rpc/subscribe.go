@@ -47,6 +47,8 @@ type hub struct {
 	mu   sync.Mutex
 	subs [topics]map[*subscription]struct{} // guarded by mu
 	all  int                                // subscriptions, streams included; guarded by mu
+	// rewound is the lowest height after which the chain goes on since run looked; guarded by mu. Zero: it did not go back.
+	rewound uint64
 }
 
 func newHub() *hub {
@@ -63,6 +65,33 @@ func (h *hub) poke() {
 	case h.wake <- struct{}{}:
 	default:
 	}
+}
+
+// rewind says that the chain goes on with a height. It never blocks.
+func (h *hub) rewind(next uint64) {
+	h.mu.Lock()
+	if h.rewound == 0 || next < h.rewound {
+		h.rewound = next
+	}
+	h.mu.Unlock()
+	h.poke()
+}
+
+// place is where to go on after next, of which the chain may have gone back. It is for run.
+func (h *hub) place(next uint64) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rewound == 0 {
+		return next
+	}
+	next = min(next, h.rewound)
+	h.rewound = 0
+	for i := range h.subs {
+		for sub := range h.subs[i] {
+			sub.next = min(sub.next, next)
+		}
+	}
+	return next
 }
 
 func newID() string {
@@ -202,6 +231,8 @@ func (s *Server) runHub(ctx context.Context) error {
 			hashes, arrived = s.cfg.Pool.Arrivals(arrived)
 			s.tellPending(hashes)
 		}
+		hold := s.developer.hold()
+		next = s.hub.place(next)
 		for head := s.head().Header.Number.Uint64(); next <= head; next++ {
 			v, err := s.blockAt(next)
 			if err != nil || v == nil {
@@ -210,6 +241,7 @@ func (s *Server) runHub(ctx context.Context) error {
 			}
 			s.tellBlock(v)
 		}
+		hold.release()
 	}
 }
 

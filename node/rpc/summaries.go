@@ -98,6 +98,42 @@ var summaries = map[string]summary{
 	"web3_sha3":          {"Keccak-256 of bytes.", "data"},
 }
 
+// developmentSummaries describe the methods that only development chains have, and only networks for tests.
+var developmentSummaries = map[string]summary{
+	"anvil_dropTransaction":    {"Removes a transaction from the pool and returns its hash; null if it was not there.", "hash"},
+	"anvil_getAutomine":        {"Always true.", ""},
+	"anvil_impersonateAccount": {"Always an error: transactions are signed by their senders.", "address"},
+	"anvil_mine":               {"Makes blocks, so many seconds apart.", "blocks interval"},
+	"anvil_nodeInfo":           {"The newest block and the parameters of the chain.", ""},
+	"anvil_reset":              {"Goes back to block 0.", "options"},
+	"anvil_setBalance":         {"Replaces the balance of an account.", "address wei"},
+	"anvil_setCode":            {"Replaces the code of an account by a WebAssembly contract.", "address code"},
+	"anvil_setNonce":           {"Raises the nonce of an account.", "address nonce"},
+	"anvil_setStorageAt":       {"Replaces the content of a slot.", "address slot value"},
+
+	"evm_increaseTime":          {"Moves the clock on; returns by how many seconds it is ahead.", "seconds"},
+	"evm_mine":                  {"Makes a block, perhaps with a timestamp, or several.", "options"},
+	"evm_revert":                {"Goes back to a snapshot; false if there is none of that name.", "snapshot"},
+	"evm_setAutomine":           {"Accepts true only: there is no other way.", "on"},
+	"evm_setIntervalMining":     {"Accepts 0 only.", "milliseconds"},
+	"evm_setNextBlockTimestamp": {"Gives the next block its timestamp.", "unix"},
+	"evm_setTime":               {"Sets the clock; returns by how many seconds it is ahead.", "unix"},
+	"evm_snapshot":              {"Names the newest block, to go back to it.", ""},
+
+	"hardhat_dropTransaction":    {"Removes a transaction from the pool and says whether it was there.", "hash"},
+	"hardhat_getAutomine":        {"Always true.", ""},
+	"hardhat_impersonateAccount": {"Always an error: transactions are signed by their senders.", "address"},
+	"hardhat_metadata":           {"The program, the chain and its newest block.", ""},
+	"hardhat_mine":               {"Makes blocks, a second or so many apart.", "blocks interval"},
+	"hardhat_reset":              {"Goes back to block 0.", "options"},
+	"hardhat_setBalance":         {"Replaces the balance of an account.", "address wei"},
+	"hardhat_setCode":            {"Replaces the code of an account by a WebAssembly contract.", "address code"},
+	"hardhat_setNonce":           {"Raises the nonce of an account.", "address nonce"},
+	"hardhat_setStorageAt":       {"Replaces the content of a slot.", "address slot value"},
+
+	"tercet_faucet": {"Sends money to an address; returns the hash when it is executed.", "address"},
+}
+
 // baseSchemas are the types whose JSON is not that of their Go kind, under the names of execution-apis.
 func baseSchemas() *schemas {
 	s := &schemas{byType: make(map[reflect.Type]string), byName: make(map[string]schema)}
@@ -109,7 +145,9 @@ func baseSchemas() *schemas {
 	s.name("bytes256", text("^0x[0-9a-f]{512}$"), reflect.TypeFor[types.Bloom]())
 	s.name("hash32", text("^0x[0-9a-f]{64}$"), reflect.TypeFor[common.Hash]())
 	s.name("address", text("^0x[0-9a-fA-F]{40}$"), reflect.TypeFor[common.Address]())
-	s.name("uintOrDecimal", schema{"type": []string{"string", "integer"}}, reflect.TypeFor[math.HexOrDecimal64](), reflect.TypeFor[milliseconds]())
+	s.name("uintOrDecimal", schema{"type": []string{"string", "integer"}}, reflect.TypeFor[math.HexOrDecimal64](), reflect.TypeFor[milliseconds](), reflect.TypeFor[quantity]())
+	s.name("mineOptions", schema{"description": "a timestamp, or an object with timestamp and blocks", "type": []string{"string", "integer", "object"}},
+		reflect.TypeFor[mineOptions]())
 	s.name("BlockNumberOrTag", text("^(latest|safe|finalized|pending|earliest|0x(0|[1-9a-f][0-9a-f]*))$"), reflect.TypeFor[gethrpc.BlockNumber]())
 	s.name("BlockNumberOrTagOrHash", schema{"description": "a number or tag, or an object with blockNumber or blockHash (EIP-1898)", "type": []string{"string", "object"}},
 		reflect.TypeFor[gethrpc.BlockNumberOrHash]())

@@ -81,6 +81,8 @@ type statusJSON struct {
 	Version     string      `json:"version"`
 	ChainID     uint64      `json:"chainId"`
 	GenesisHash common.Hash `json:"genesisHash"`
+	// Development is true where anybody may edit the state.
+	Development bool `json:"development,omitempty"`
 	// Height, Hash, StateRoot and TimeMs are of the newest executed block.
 	Height    uint64      `json:"height"`
 	Hash      common.Hash `json:"hash"`
@@ -106,7 +108,7 @@ func (t *tercetAPI) Status() *statusJSON {
 	head, pool := s.head(), s.cfg.Pool.Stats()
 	timeMs, _ := ledger.HeaderTimeMs(head.Header) // the ledger made the header
 	out := &statusJSON{
-		Version: s.cfg.Version, ChainID: s.cfg.Genesis.ChainID, GenesisHash: s.genesis.hash,
+		Version: s.cfg.Version, ChainID: s.cfg.Genesis.ChainID, GenesisHash: s.genesis.hash, Development: s.cfg.Genesis.Development,
 		Height: head.Header.Number.Uint64(), Hash: head.Header.Hash(), StateRoot: head.Header.Root, TimeMs: timeMs,
 		Certified: head.Certified, Status: s.cfg.Chain.Status(), Pool: poolJSON(pool),
 	}

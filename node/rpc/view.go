@@ -57,7 +57,7 @@ type recent struct {
 	heights map[common.Hash]uint64
 	txs     map[common.Hash]place
 	waiters map[common.Hash][]chan outcome
-	changed chan struct{} // closed with the next block
+	changed chan struct{} // closed with the next block, or when the chain goes back
 	size    int           // transactions and drops in blocks
 	bytes   int           // of the blocks
 }
@@ -90,15 +90,11 @@ func (r *recent) add(v *view) {
 	if n := len(r.blocks); n > 0 && r.blocks[n-1].height+1 != v.height {
 		r.forget(n) // the chain jumped, as after a snapshot
 	}
-	r.blocks = append(r.blocks, v)
-	r.heights[v.hash] = v.height
-	r.newest.Store(v)
+	r.enter(v)
 	close(r.changed)
 	r.changed = make(chan struct{})
 	for i, tx := range v.block.Transactions {
-		at := place{v, i}
-		r.txs[tx.Hash()] = at
-		r.wake(tx.Hash(), outcome{place: at})
+		r.wake(tx.Hash(), outcome{place: place{v, i}})
 	}
 	for i := range v.block.Drops {
 		d := &v.block.Drops[i]
@@ -107,10 +103,20 @@ func (r *recent) add(v *view) {
 		}
 		r.wake(d.Hash, outcome{drop: d})
 	}
-	r.size, r.bytes = r.size+v.load(), r.bytes+v.bytes
 	for len(r.blocks) > keepBlocks || (r.size > keepTransactions || r.bytes > keepBytes) && len(r.blocks) > 1 {
 		r.forget(1)
 	}
+}
+
+// enter makes a block the newest one; the caller holds mu.
+func (r *recent) enter(v *view) {
+	r.blocks = append(r.blocks, v)
+	r.heights[v.hash] = v.height
+	r.newest.Store(v)
+	for i, tx := range v.block.Transactions {
+		r.txs[tx.Hash()] = place{v, i}
+	}
+	r.size, r.bytes = r.size+v.load(), r.bytes+v.bytes
 }
 
 func (v *view) load() int { return len(v.block.Transactions) + len(v.block.Drops) }
@@ -128,6 +134,25 @@ func (r *recent) forget(n int) {
 	}
 	clear(r.blocks[:n])
 	r.blocks = r.blocks[n:]
+}
+
+// rewind forgets the blocks above a height, if the chain goes back to it.
+func (r *recent) rewind(height uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var kept []*view
+	for _, v := range r.blocks {
+		if v.height <= height {
+			kept = append(kept, v)
+		}
+	}
+	r.forget(len(r.blocks))
+	r.newest.Store(nil)
+	for _, v := range kept {
+		r.enter(v)
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 func (r *recent) wake(hash common.Hash, o outcome) {
@@ -215,6 +240,12 @@ func (c *blockCache) get(height uint64) *view {
 		}
 	}
 	return nil
+}
+
+func (c *blockCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.views, c.size, c.bytes = nil, 0, 0
 }
 
 func (c *blockCache) put(v *view) {
