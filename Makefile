@@ -241,6 +241,14 @@ accept-contracts: machine ## Contracts of all kinds under a mixed load and kill 
 accept-doctor: machine ## tercet doctor names each injected cause, and nothing on a healthy network.
 	$(LONG) 'TestNetwork_doctor$$'
 
+.PHONY: accept-events
+accept-events: machine ## A stream of events cut off 100 times under load: every event once, in order.
+	$(LONG) 'TestNetwork_eventStream$$'
+
+.PHONY: accept-abuse
+accept-abuse: machine ## Bad clients of all kinds at one node: regular blocks, bounded memory.
+	$(LONG) 'TestNetwork_abuse$$'
+
 .PHONY: rpc-figures
 rpc-figures: machine ## What a node answers per second, what that costs it, and commits beside floods of reads.
 	$(LONG) 'TestNetwork_(rpcFigures|reads)$$'

@@ -302,6 +302,7 @@ func (n *Node) openListeners(recovered *pipeline.Recovered, opts Options) error 
 		Listen: n.cfg.RPC.Listen, Version: "tercet/" + n.build.Version, CORS: n.cfg.RPC.CORS,
 		Hosts: n.cfg.RPC.Hosts, SendWait: n.cfg.RPC.SendWait,
 		MaxBodyBytes: n.cfg.RPC.MaxBodyBytes, MaxBatch: n.cfg.RPC.MaxBatch, MaxConcurrent: n.cfg.RPC.MaxConcurrent,
+		MaxSubscriptions: n.cfg.RPC.MaxSubscriptions, IPC: n.ipcPath(),
 		MaxCalls: n.cfg.RPC.MaxCalls, CallGas: uint64(n.cfg.RPC.CallGas), CallTimeout: n.cfg.RPC.CallTimeout,
 	})
 	if err != nil {
@@ -312,6 +313,14 @@ func (n *Node) openListeners(recovered *pipeline.Recovered, opts Options) error 
 		Level: opts.Level, Logger: n.log,
 	})
 	return err
+}
+
+// ipcPath is where the Unix socket for JSON-RPC is; "" when there is none.
+func (n *Node) ipcPath() string {
+	if path := n.cfg.RPC.IPC; path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(n.cfg.Home, n.cfg.RPC.IPC)
 }
 
 // onExecuted sees each block before it is the head.

@@ -25,6 +25,7 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
 )
 
 const (
@@ -401,6 +402,72 @@ func TestDev_snapshots(t *testing.T) {
 		t.Errorf("reset: %s, block %d, balance %s", got, d.height(), d.balance(stranger))
 	}
 	d.pay(1)
+}
+
+// TestDev_snapshots_overWebSocket goes back over a WebSocket that has a subscription: both go on.
+func TestDev_snapshots_overWebSocket(t *testing.T) {
+	d := startDev(t, "")
+	for range 5 {
+		d.get("evm_mine")
+	}
+	client, err := ethclient.DialContext(t.Context(), "ws"+strings.TrimPrefix(d.url, "http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	heads := make(chan *types.Header, 16) // the client waits when it is full
+	sub, err := client.SubscribeNewHead(t.Context(), heads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	hear := func(want uint64) {
+		t.Helper()
+		select {
+		case h := <-heads:
+			if h.Number.Uint64() != want {
+				t.Fatalf("heard of block %d, want %d", h.Number, want)
+			}
+		case err := <-sub.Err():
+			t.Fatalf("the subscription ended: %v", err)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("heard of no block %d", want)
+		}
+	}
+	var id string
+	if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		d.pay(int64(round + 1))
+		hear(6)
+		d.get("evm_mine")
+		hear(7)
+		late := make(chan *types.Header, 16) // as heads
+		second, err := client.SubscribeNewHead(t.Context(), late)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found bool
+		if err := client.Client().CallContext(t.Context(), &found, "evm_revert", id); err != nil || !found {
+			t.Fatalf("reverting over the WebSocket: %t, %v", found, err)
+		}
+		if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
+			t.Fatal(err)
+		}
+		d.get("evm_mine")
+		hear(6)
+		if h := <-late; h.Number.Uint64() != 6 {
+			t.Fatalf("a subscription to what came after block 7 hears of block %d", h.Number)
+		}
+		second.Unsubscribe()
+		if err := client.Client().CallContext(t.Context(), &found, "evm_revert", id); err != nil || !found {
+			t.Fatalf("reverting over the WebSocket: %t, %v", found, err)
+		}
+		if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestDev_killed kills the process after edits and after going back: it recovers to the same block, state and time.

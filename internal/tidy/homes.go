@@ -27,6 +27,7 @@ var homes = []home{
 	{"github.com/spf13/pflag", []string{"cmd/tercet", "node/config"}},
 	{"github.com/tyler-smith/go-bip39", []string{"cmd/tercet"}},
 	{"github.com/prometheus", []string{"node/metrics"}},
+	{"github.com/gorilla/websocket", []string{"node/rpc"}},
 	{"github.com/rogpeppe/go-internal", []string{"cmd/tercet", "internal/tidy"}},
 	{"golang.org/x/sys", []string{"consensus/wal", "cmd/tercet"}},
 

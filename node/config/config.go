@@ -61,17 +61,23 @@ type Peer struct {
 
 // RPC is the JSON-RPC listener.
 type RPC struct {
-	Listen        string        `mapstructure:"listen"`         // Listen is host:port; port 0 picks a free one.
-	CORS          []string      `mapstructure:"cors"`           // CORS holds the browser origins admitted.
-	Hosts         []string      `mapstructure:"hosts"`          // Hosts holds the names that clients may use for this server.
-	MaxBodyBytes  int           `mapstructure:"max_body_bytes"` // MaxBodyBytes caps one request.
-	MaxBatch      int           `mapstructure:"max_batch"`      // MaxBatch caps the calls of one batch.
-	MaxConcurrent int           `mapstructure:"max_concurrent"` // MaxConcurrent caps the requests served at once.
-	MaxCalls      int           `mapstructure:"max_calls"`      // MaxCalls caps the contract calls at work; 0: one fewer than processors.
-	CallGas       int           `mapstructure:"call_gas"`       // CallGas caps the gas of one call.
-	CallTimeout   time.Duration `mapstructure:"call_timeout"`   // CallTimeout ends a contract call or a search for logs.
-	SendWait      time.Duration `mapstructure:"send_wait"`      // SendWait of eth_sendRawTransaction for the commit; 0: answer at once.
-	Faucet        int           `mapstructure:"faucet"`         // Faucet gives so many ether to who asks; 0: off.
+	Listen        string   `mapstructure:"listen"`         // Listen is host:port; port 0 picks a free one.
+	CORS          []string `mapstructure:"cors"`           // CORS holds the browser origins admitted.
+	Hosts         []string `mapstructure:"hosts"`          // Hosts holds the names that clients may use for this server.
+	MaxBodyBytes  int      `mapstructure:"max_body_bytes"` // MaxBodyBytes caps one request.
+	MaxBatch      int      `mapstructure:"max_batch"`      // MaxBatch caps the calls of one batch.
+	MaxConcurrent int      `mapstructure:"max_concurrent"` // MaxConcurrent caps the requests served at once.
+	MaxCalls      int      `mapstructure:"max_calls"`      // MaxCalls caps the contract calls at work; 0: one fewer than processors.
+	// MaxSubscriptions caps the subscriptions over WebSockets and the Unix socket.
+	MaxSubscriptions int `mapstructure:"max_subscriptions"`
+	// IPC is the path of the Unix socket; relative ones start at the home, "" means none.
+	IPC string `mapstructure:"ipc"`
+
+	CallGas     int           `mapstructure:"call_gas"`     // CallGas caps the gas of one call.
+	CallTimeout time.Duration `mapstructure:"call_timeout"` // CallTimeout ends a contract call or a search for logs.
+	SendWait    time.Duration `mapstructure:"send_wait"`    // SendWait of eth_sendRawTransaction for the commit; 0: answer at once.
+	// Faucet gives so many ether to who asks; 0: off.
+	Faucet int `mapstructure:"faucet"`
 }
 
 // Ops is the operations listener: /livez, /readyz, /metrics, /debug/pprof.
@@ -109,15 +115,17 @@ func Default() *Config {
 	return &Config{
 		P2P: P2P{Listen: []string{"/ip4/0.0.0.0/tcp/26656"}, Peers: []Peer{}},
 		RPC: RPC{
-			Listen:        "127.0.0.1:8545",
-			CORS:          []string{},
-			Hosts:         []string{},
-			MaxBodyBytes:  5 << 20, // 1 MB of contract code is 2.1 MB of hex
-			MaxBatch:      1000,
-			MaxConcurrent: 256,
-			CallGas:       50_000_000,
-			CallTimeout:   5 * time.Second,
-			SendWait:      500 * time.Millisecond,
+			Listen:           "127.0.0.1:8545",
+			CORS:             []string{},
+			Hosts:            []string{},
+			MaxBodyBytes:     5 << 20, // 1 MB of contract code is 2.1 MB of hex
+			MaxBatch:         1000,
+			MaxConcurrent:    256,
+			MaxSubscriptions: 10_240,
+			IPC:              "tercet.ipc",
+			CallGas:          50_000_000,
+			CallTimeout:      5 * time.Second,
+			SendWait:         500 * time.Millisecond,
 		},
 		Ops: Ops{Listen: "127.0.0.1:6060"},
 		Consensus: Consensus{
@@ -202,6 +210,7 @@ func (c *Config) validateLimits() error {
 		{"rpc.max_batch", c.RPC.MaxBatch, 1, 100_000},
 		{"rpc.max_concurrent", c.RPC.MaxConcurrent, 1, 65536},
 		{"rpc.max_calls", c.RPC.MaxCalls, 0, 1024},
+		{"rpc.max_subscriptions", c.RPC.MaxSubscriptions, 1, 1_000_000},
 		{"rpc.faucet", c.RPC.Faucet, 0, 1000},
 		{"rpc.call_gas", c.RPC.CallGas, 21_000, 1_000_000_000_000},
 		{"pool.max_transactions", c.Pool.MaxTransactions, 1, 10_000_000},

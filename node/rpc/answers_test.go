@@ -173,7 +173,8 @@ func TestServer_answersHaveTheirShape(t *testing.T) {
 		}
 	}
 	for _, method := range x.server.Methods() {
-		if strings.HasPrefix(method, "eth_") && !asked[method] {
+		subscribes := strings.HasSuffix(method, "subscribe") // over a WebSocket only
+		if strings.HasPrefix(method, "eth_") && !subscribes && !asked[method] {
 			t.Errorf("nobody asks %s: add a question to questions", method)
 		}
 	}

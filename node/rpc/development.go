@@ -76,6 +76,7 @@ func (s *Server) Rewound(height uint64) {
 	s.recent.rewind(height)
 	s.cache.clear()
 	s.filters.rewind(height + 1)
+	s.hub.rewind(height + 1)
 }
 
 // hold is a request's right to see a chain that does not go back meanwhile. A nil one is for other chains.

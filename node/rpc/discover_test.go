@@ -40,6 +40,9 @@ func TestServer_discover(t *testing.T) {
 			t.Errorf("%s has no summary: add it to summaries", m.Name)
 		}
 		// The registry knows the method, and whether it can do without arguments.
+		if strings.HasSuffix(m.Name, "_subscribe") {
+			continue // over HTTP there is none, whatever its arguments are
+		}
 		a := c.call(m.Name)
 		needs := len(m.Params) > 0 && m.Params[0].Required
 		if a.Error != nil && a.Error.Code == -32601 || needs != (a.Error != nil && a.Error.Message == "missing value for required argument 0") {

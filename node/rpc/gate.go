@@ -87,14 +87,17 @@ func (t *turn) begin(ctx context.Context) bool {
 	return t.held != nil
 }
 
-// pause gives the processor back before a wait; resume takes it again, however long that takes.
-func (t *turn) pause() {
+// pause gives the processor back before a wait, and reports whether there was one to give; resume takes it again,
+// however long that takes.
+func (t *turn) pause() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.held != nil {
-		t.held.release()
-		t.held = nil
+	if t.held == nil {
+		return false
 	}
+	t.held.release()
+	t.held = nil
+	return true
 }
 
 func (t *turn) resume(ctx context.Context) {
@@ -124,10 +127,12 @@ func (t *turn) end() {
 type answering struct {
 	http.ResponseWriter
 	turn *turn
+	hold *hold
 }
 
 func (a *answering) Write(b []byte) (int, error) {
 	a.turn.end()
+	a.hold.release()
 	return a.ResponseWriter.Write(b)
 }
 

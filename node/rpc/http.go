@@ -40,10 +40,9 @@ func (r request) idle() {
 
 // waiting lets others have the processor until the function that it returns is called.
 func (r request) waiting(ctx context.Context) (resume func()) {
-	if r.turn == nil {
+	if r.turn == nil || !r.turn.pause() { // there is none, or who called this waits already
 		return func() {}
 	}
-	r.turn.pause()
 	return func() { r.turn.resume(ctx) }
 }
 
@@ -59,7 +58,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		http.Error(w, "there is no WebSocket endpoint yet: send JSON-RPC in HTTP POST requests to this address", http.StatusNotImplemented)
+		s.local.Add(1)
+		defer s.local.Done()
+		s.upgrade(w, r)
+		return
+	}
+	if r.Method == http.MethodGet && r.URL.Path == "/events" {
+		s.serveEvents(w, r)
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -70,11 +75,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	s.handle(w, r, body, r.URL.Query().Get("sendwait") == "0", nil)
+}
+
+// handle answers a request whose body is read. Where answered is given, w keeps the answer, and answered sends it while
+// the request has its right to an answer of that size.
+func (s *Server) handle(w http.ResponseWriter, r *http.Request, body []byte, nowait bool, answered func()) {
+	if answered == nil {
+		answered = func() {}
+	}
 	hold := s.developer.hold()
 	defer hold.release()
 	slot := s.work.enter(r.Context())
 	if slot == nil {
 		refuseBusy(w, body)
+		answered()
 		return
 	}
 	defer slot.release()
@@ -83,14 +98,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	turn := &turn{gate: s.processors}
 	if !turn.begin(r.Context()) {
 		refuseBusy(w, body)
+		answered()
 		return
 	}
 	defer turn.end()
-	about := request{hold: hold, slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: r.URL.Query().Get("sendwait") == "0"}
+	about := request{hold: hold, slot: slot, turn: turn, large: large, single: !isBatch(body), nowait: nowait}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
-	s.registry.ServeHTTP(&answering{w, turn}, r)
+	s.registry.ServeHTTP(&answering{w, turn, hold}, r)
+	turn.end()
+	answered()
 }
 
 // read returns the body, or answers why not. It holds no right to work: a client may take its time.

@@ -1,4 +1,4 @@
-// Package rpc answers Ethereum clients over HTTP.
+// Package rpc answers Ethereum clients over HTTP, WebSocket and a Unix socket.
 //
 // A [Server] is go-ethereum's JSON-RPC registry behind a handler that bounds what a request may cost:
 // bytes of bodies in memory, requests at work, items of a batch, transactions whose signature is being
@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -108,6 +109,10 @@ type Config struct {
 	CallGas uint64
 	// CallTimeout ends a contract call or a search for logs; default 5 s.
 	CallTimeout time.Duration
+	// MaxSubscriptions caps the subscriptions of all WebSockets and IPC connections; default 10,240.
+	MaxSubscriptions int
+	// IPC is the path of the Unix socket that also serves JSON-RPC; none when it is empty.
+	IPC string
 	// SendWait is how long a single eth_sendRawTransaction may wait for the commit; 0 turns it off.
 	SendWait time.Duration
 }
@@ -118,6 +123,7 @@ const (
 	defaultMaxResponseBytes = 25 << 20
 	defaultMaxConcurrent    = 256
 	defaultMaxWaiters       = 4096
+	defaultSubscriptions    = 10_240
 	defaultMaxLogRange      = 10_000
 	defaultCallGas          = 50_000_000
 	defaultCallTimeout      = 5 * time.Second
@@ -162,6 +168,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.MaxConcurrent, defaultMaxConcurrent},
 		{&c.MaxWaiters, defaultMaxWaiters},
 		{&c.MaxCalls, spareProcessors()},
+		{&c.MaxSubscriptions, defaultSubscriptions},
 	} {
 		if *l.value <= 0 {
 			*l.value = l.deflt
@@ -203,6 +210,11 @@ type Server struct {
 	caller     *caller
 	waiting    atomic.Int64
 	developer  *developer // nil on other chains
+	hub        *hub
+	ipc        net.Listener // nil without one
+	sockets    atomic.Int64
+	streams    atomic.Int64
+	local      sync.WaitGroup // of the sockets
 	// stopping is closed by Run when its context ends; nobody sends.
 	stopping chan struct{}
 }
@@ -227,6 +239,7 @@ func New(cfg Config) (*Server, error) {
 		searches:   newGate(cfg.MaxCalls, cfg.MaxConcurrent/4),
 		large:      newGate(maxLargeAnswers, cfg.MaxConcurrent/8),
 		caller:     newCaller(cfg.Contracts, cfg.MaxCalls, cfg.MaxConcurrent),
+		hub:        newHub(),
 		stopping:   make(chan struct{}),
 	}
 	if s.genesis, err = genesisView(cfg.Genesis); err != nil {
@@ -251,6 +264,14 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for JSON-RPC on %s: %w", cfg.Listen, err)
 	}
+	if cfg.IPC == "" {
+		return s, nil
+	}
+	if s.ipc, err = listenIPC(cfg.IPC); errors.Is(err, errLongPath) {
+		s.log.Info("there is no Unix socket for JSON-RPC", "error", err)
+	} else if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -271,7 +292,13 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Close releases the port of a server that never ran. [Server.Run] does it itself.
-func (s *Server) Close() error { return s.listener.Close() }
+func (s *Server) Close() error {
+	err := s.listener.Close()
+	if s.ipc != nil {
+		err = errors.Join(err, s.ipc.Close())
+	}
+	return err
+}
 
 // Run serves until ctx ends, then refuses new requests, answers those who wait for a commit, and drains
 // the others for up to 5 s.
@@ -294,6 +321,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	var group errgroup.Group
 	group.Go(func() error { return s.recoverer.run(serving, s.cfg.Genesis.ChainID, s.limits) })
+	group.Go(func() error { return s.runHub(serving) })
+	if s.ipc != nil {
+		group.Go(func() error { return s.serveIPC(serving) })
+	}
 	group.Go(func() error {
 		if err := server.Serve(&limitListener{Listener: s.listener, free: make(chan struct{}, maxConnections)}); !errors.Is(err, http.ErrServerClosed) {
 			stop()
@@ -315,7 +346,11 @@ func (s *Server) Run(ctx context.Context) error {
 			s.log.Info("JSON-RPC requests were cut off", "error", err)
 			_ = server.Close() // its only error is the listener's, which is closed
 		}
+		if s.ipc != nil {
+			_ = s.ipc.Close() // nobody else can connect; its file goes with it
+		}
 		stop()
+		s.local.Wait()
 		s.registry.Stop()
 		return nil
 	})
@@ -325,7 +360,10 @@ func (s *Server) Run(ctx context.Context) error {
 // Executed announces a block, which is the head from then on. The node MUST call it for every block in
 // height order, when the block is synced and the state has it, before the pool lets go of its
 // transactions. It never blocks.
-func (s *Server) Executed(block *ledger.Block) { s.recent.add(newView(block)) }
+func (s *Server) Executed(block *ledger.Block) {
+	s.recent.add(newView(block))
+	s.hub.poke()
+}
 
 // head is the newest executed block that [Chain.Head] or [Server.Executed] told of.
 func (s *Server) head() Head {

@@ -58,7 +58,9 @@ var summaries = map[string]summary{
 	"eth_newPendingTransactionFilter": {"Installs a filter that reports nothing and returns its id.", "full"},
 	"eth_sendRawTransaction":          {"Submits a signed transaction and returns its hash.", "transaction"},
 	"eth_sendRawTransactionSync":      {"Submits a signed transaction and waits for its receipt (EIP-7966).", "transaction timeoutMs"},
+	"eth_subscribe":                   {"Over WebSocket and IPC: tells of newHeads, logs or newPendingTransactions.", "topic query"},
 	"eth_syncing":                     {"False, or how far a node that catches up has come.", ""},
+	"eth_unsubscribe":                 {"Ends a subscription.", "subscription"},
 	"eth_uninstallFilter":             {"Removes a filter and says whether there was one.", "filter"},
 
 	"net_listening": {"Always true.", ""},
@@ -70,11 +72,14 @@ var summaries = map[string]summary{
 
 	"tercet_diagnose":          {"What the node finds wrong with itself and around it, with what to do.", ""},
 	"tercet_evidence":          {"Proofs that validators signed two votes which no honest one signs both.", ""},
+	"tercet_events":            {"What happened in final blocks, in order, from a cursor on.", "query"},
 	"tercet_getFinality":       {"The certificates that make a block final; null if unknown.", "block"},
 	"tercet_getProof":          {"A proof of an account and of slots of its storage, with what leads from the validators to it.", "address block slots"},
 	"tercet_status":            {"Where the node stands: what an operator asks first.", ""},
+	"tercet_subscribe":         {"Over WebSocket and IPC: newEvents, every event of final blocks from a cursor on.", "topic query"},
 	"tercet_transactionStatus": {"Where a transaction is, and why it is not executed.", "hash"},
 
+	"tercet_unsubscribe":    {"Ends a subscription.", "subscription"},
 	"tercet_validators":     {"The validators with their addresses and peer ids: what a verifier of proofs must know.", ""},
 	"tercet_whyNotIncluded": {"Why a transaction is not in a block, with a stable code, or in which it is.", "hash"},
 

@@ -57,8 +57,9 @@ type recent struct {
 	heights map[common.Hash]uint64
 	txs     map[common.Hash]place
 	waiters map[common.Hash][]chan outcome
-	size    int // transactions and drops in blocks
-	bytes   int // of the blocks
+	changed chan struct{} // closed with the next block, or when the chain goes back
+	size    int           // transactions and drops in blocks
+	bytes   int           // of the blocks
 }
 
 // outcome is what became of a transaction: a place in a block, or why it was dropped.
@@ -72,7 +73,15 @@ func newRecent() *recent {
 		heights: make(map[common.Hash]uint64),
 		txs:     make(map[common.Hash]place),
 		waiters: make(map[common.Hash][]chan outcome),
+		changed: make(chan struct{}),
 	}
+}
+
+// news returns a channel that is closed when there is another head.
+func (r *recent) news() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.changed
 }
 
 func (r *recent) add(v *view) {
@@ -82,6 +91,8 @@ func (r *recent) add(v *view) {
 		r.forget(n) // the chain jumped, as after a snapshot
 	}
 	r.enter(v)
+	close(r.changed)
+	r.changed = make(chan struct{})
 	for i, tx := range v.block.Transactions {
 		r.wake(tx.Hash(), outcome{place: place{v, i}})
 	}
@@ -140,6 +151,8 @@ func (r *recent) rewind(height uint64) {
 	for _, v := range kept {
 		r.enter(v)
 	}
+	close(r.changed)
+	r.changed = make(chan struct{})
 }
 
 func (r *recent) wake(hash common.Hash, o outcome) {

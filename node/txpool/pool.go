@@ -114,6 +114,7 @@ type Pool struct {
 	bytes   int           // of all encodings
 	queued  int           // transactions behind a gap
 	waiters map[chan<- struct{}]struct{}
+	newest  arrivals
 	removed memory // what was in the pool
 	refused memory // what was not let in
 }
@@ -193,6 +194,7 @@ func (p *Pool) replace(s *sender, i int, tx *ledger.Transaction, now time.Time) 
 	p.removed.note(old.tx, Removed{Reason: Replaced, By: tx.Hash(), At: now})
 	s.txs[i] = &entry{tx: tx, owner: s, since: now}
 	p.hold(s.txs[i])
+	p.newest.add(tx.Hash())
 	if i < s.pending {
 		p.signal()
 	}
@@ -228,6 +230,7 @@ func (p *Pool) insert(s *sender, i int, e *entry) {
 	p.queued -= s.queued()
 	s.insert(i, e)
 	p.hold(e)
+	p.newest.add(e.tx.Hash())
 	grown := s.extend()
 	p.queued += s.queued()
 	p.relist(s)

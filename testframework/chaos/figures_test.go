@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +51,17 @@ const floodEnv = "TERCET_TEST_FLOOD"
 
 func startFlood(t *testing.T, of *chaos.Flood) *flood {
 	t.Helper()
+	return startAttack(t, questions, of)
+}
+
+// order is what the process is told.
+type order struct {
+	Attack attack
+	Flood  *chaos.Flood
+}
+
+func startAttack(t *testing.T, a attack, of *chaos.Flood) *flood {
+	t.Helper()
 	self, err := os.Executable()
 	check(t, err)
 	f := &flood{cmd: exec.CommandContext(t.Context(), self)}
@@ -58,7 +70,8 @@ func startFlood(t *testing.T, of *chaos.Flood) *flood {
 	in, err := f.cmd.StdinPipe()
 	check(t, err)
 	check(t, f.cmd.Start())
-	check(t, json.NewEncoder(in).Encode(of))
+	check(t, syscall.Setpriority(syscall.PRIO_PROCESS, f.cmd.Process.Pid, 19)) // clients have machines of their own
+	check(t, json.NewEncoder(in).Encode(order{a, of}))
 	f.stop = in
 	return f
 }
@@ -76,8 +89,8 @@ func (f *flood) end(t *testing.T) chaos.Answered {
 // beFlood is the other side of startFlood.
 func beFlood() error {
 	in := json.NewDecoder(os.Stdin)
-	var f chaos.Flood
-	if err := in.Decode(&f); err != nil {
+	var o order
+	if err := in.Decode(&o); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -86,7 +99,7 @@ func beFlood() error {
 		_, _ = io.Copy(io.Discard, os.Stdin) // its end, whatever it is, is the sign
 		cancel()
 	}()
-	return json.NewEncoder(os.Stdout).Encode(f.Run(ctx))
+	return json.NewEncoder(os.Stdout).Encode(o.Attack.run(ctx, o.Flood))
 }
 
 // tokenChain is a network with a token, whose Transfer logs are spread over a number of blocks.
