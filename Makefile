@@ -117,7 +117,7 @@ incidents: ## Show that each incident's tests fail when the incident is seeded.
 	.ci/incidents
 
 .PHONY: clients
-clients: ## Run the README's transactions with ethers and cast against four processes.
+clients: ## Run the README's transactions, and every flow of real clients against four processes and dev (npm).
 	.ci/clients
 
 .PHONY: tutorial
@@ -303,7 +303,9 @@ clean: ## Remove what make built. Networks and node homes stay.
 ## Real clients
 
 .PHONY: clients-suite
-clients-suite: ## Every flow of ethers, viem and cast against four processes (needs npm).
+clients-suite: ## Only the flows of real clients (needs npm).
 	TERCET_CLIENTS=1 go test -count=1 -v ./testframework/clients
 
-clients: clients-suite
+.PHONY: clients-table
+clients-table: ## Run them and write docs/clients.md.
+	TERCET_CLIENTS=write go test -count=1 -v ./testframework/clients

@@ -12,10 +12,19 @@ import (
 // SHA-256(0x00 ‖ bytes), inner nodes SHA-256(0x01 ‖ left ‖ right). For none it is the root of Ethereum's
 // empty trie, which clients check.
 func TransactionsRoot(txs []*Transaction) common.Hash {
-	leaves := make([][32]byte, len(txs))
-	var buf []byte
+	raws := make([][]byte, len(txs))
 	for i, tx := range txs {
-		buf = append(append(buf[:0], leafPrefix), tx.raw...)
+		raws[i] = tx.raw
+	}
+	return RawTransactionsRoot(raws)
+}
+
+// RawTransactionsRoot is [TransactionsRoot] of the transactions' bytes.
+func RawTransactionsRoot(raws [][]byte) common.Hash {
+	leaves := make([][32]byte, len(raws))
+	var buf []byte
+	for i, raw := range raws {
+		buf = append(append(buf[:0], leafPrefix), raw...)
 		leaves[i] = sha256.Sum256(buf)
 	}
 	return merkleRoot(leaves)

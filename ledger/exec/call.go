@@ -23,6 +23,8 @@ type Message struct {
 	Value      uint256.Int
 	Data       []byte
 	AccessList types.AccessList
+	// Tracer, when set, records the frames, and is used up by that.
+	Tracer *Tracer
 }
 
 // IntrinsicGas is what the message uses before anything of it is executed.
@@ -40,7 +42,7 @@ type CallResult struct {
 	// Created is the new contract.
 	Created common.Address
 	Logs    []*types.Log
-	// Accessed is what an access list of the message would name: every account and slot that the code
+	// Accessed is what an access list of the message would name, after a [Call]: every account and slot that the code
 	// touched, also in frames that failed, without the ones that every transaction may use at the lower price.
 	Accessed types.AccessList
 }
@@ -56,30 +58,53 @@ func BlockOf(g *ledger.Genesis, h *types.Header) vm.Block {
 // [ledger.ErrInsufficientFunds] or [ledger.ErrMaxInitCodeSizeExceeded], that of ctx, or says that the worker
 // is broken; whatever else happens is an outcome. The worker is the caller's for the time of the call.
 func Call(ctx context.Context, w *vm.Worker, block vm.Block, msg *Message, state Reader) (*CallResult, error) {
-	intrinsic := msg.IntrinsicGas()
-	if msg.Gas < intrinsic {
-		return nil, fmt.Errorf("%w: have %d, want %d", ledger.ErrIntrinsicGas, msg.Gas, intrinsic)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	m := newMachine(ctx, w, block, state, 1)
+	m.tracer, m.stop = msg.Tracer, stop
+	if err := m.fits(msg); err != nil {
+		return nil, err
+	}
+	res, err := m.ask(msg)
+	if err != nil {
+		return nil, err
+	}
+	res.Accessed = m.accessed(msg)
+	return res, nil
+}
+
+// fits says why a message cannot be executed.
+func (m *machine) fits(msg *Message) error {
+	if intrinsic := msg.IntrinsicGas(); msg.Gas < intrinsic {
+		return fmt.Errorf("%w: have %d, want %d", ledger.ErrIntrinsicGas, msg.Gas, intrinsic)
 	}
 	if msg.To == nil && len(msg.Data) > ledger.MaxInitCodeBytes {
-		return nil, fmt.Errorf("%w: code size %d, limit %d", ledger.ErrMaxInitCodeSizeExceeded, len(msg.Data), ledger.MaxInitCodeBytes)
+		return fmt.Errorf("%w: code size %d, limit %d", ledger.ErrMaxInitCodeSizeExceeded, len(msg.Data), ledger.MaxInitCodeBytes)
 	}
-	m := newMachine(ctx, w, block, state, 1)
-	sender := m.account(msg.From)
-	if sender.Balance.Lt(&msg.Value) {
-		return nil, fmt.Errorf("%w: address %s have %s want %s", ledger.ErrInsufficientFunds, msg.From, sender.Balance.Dec(), msg.Value.Dec())
+	if sender := m.account(msg.From); sender.Balance.Lt(&msg.Value) {
+		return fmt.Errorf("%w: address %s have %s want %s", ledger.ErrInsufficientFunds, msg.From, sender.Balance.Dec(), msg.Value.Dec())
 	}
-	nonce := sender.Nonce
-	sender.Nonce++ // as a transaction; at the last nonce it is one that nobody could send
+	return nil
+}
+
+// ask executes a message that fits, as a transaction of its sender.
+func (m *machine) ask(msg *Message) (*CallResult, error) {
+	sender := &m.touched[m.load(msg.From)]
+	nonce := sender.account.Nonce
+	sender.account.Nonce++ // at the last nonce it is one that nobody could send
+	sender.changed = true
 	created, answer := m.message(&message{
 		from: msg.From, to: msg.To, nonce: nonce, value: &msg.Value, data: msg.Data,
-		gas: msg.Gas - intrinsic, accessList: msg.AccessList,
+		gas: msg.Gas - msg.IntrinsicGas(), accessList: msg.AccessList,
 	})
+	if m.tracer != nil {
+		m.settle(msg.Gas, msg.Gas-answer.GasLeft)
+	}
 	if m.failure != nil {
 		return nil, fmt.Errorf("executing a call: %w", m.failure)
 	}
 	res := &CallResult{
-		Outcome: answer.Outcome, Output: answer.Output, GasUsed: msg.Gas - answer.GasLeft, Created: created,
-		Logs: m.logs, Accessed: m.accessed(msg),
+		Outcome: answer.Outcome, Output: answer.Output, GasUsed: msg.Gas - answer.GasLeft, Created: created, Logs: m.logs,
 	}
 	if msg.To == nil && answer.Outcome == vm.Success {
 		res.Output = m.code(m.account(created).CodeHash)

@@ -36,20 +36,27 @@ func (m *machine) Create(c vm.Create) (common.Address, vm.Answer) {
 		return common.Address{}, vm.Answer{Outcome: vm.Revert, GasLeft: c.Gas}
 	}
 	m.modify(creator).Nonce++ // stays when the creation fails
-	address := crypto.CreateAddress(creator, nonce)
+	kind, address := FrameCreate, crypto.CreateAddress(creator, nonce)
 	if c.Salt != nil {
-		address = crypto.CreateAddress2(creator, *c.Salt, crypto.Keccak256(c.Code))
+		kind, address = FrameCreate2, crypto.CreateAddress2(creator, *c.Salt, crypto.Keccak256(c.Code))
 	}
 	env := vm.Env{Block: &m.block, Origin: m.origin, Caller: creator, Value: c.Value, Depth: c.From.Depth + 1}
-	return m.create(&env, address, c.Code, c.Gas)
+	return m.create(&env, kind, address, c.Code, c.Gas)
 }
 
 // create makes a contract from data, with env as its constructor will see it but for the address, and
 // undoes everything but the warmth of the address unless that succeeds.
-func (m *machine) create(env *vm.Env, address common.Address, data []byte, gas uint64) (common.Address, vm.Answer) {
+func (m *machine) create(env *vm.Env, kind FrameKind, address common.Address, data []byte, gas uint64) (common.Address, vm.Answer) {
+	if m.tracer != nil {
+		return m.traceCreate(env, kind, address, data, gas)
+	}
+	return m.found(env, address, data, gas)
+}
+
+// found is create without a trace.
+func (m *machine) found(env *vm.Env, address common.Address, data []byte, gas uint64) (common.Address, vm.Answer) {
 	m.warmAccount(address)
-	// EIP-684, EIP-7610: an account has storage only if it has, and always had, a nonce.
-	if a := m.account(address); a.Nonce != 0 || a.CodeHash != (common.Hash{}) {
+	if m.taken(address) {
 		return common.Address{}, vm.Answer{Outcome: vm.Trapped}
 	}
 	before := m.snapshot()
@@ -57,6 +64,9 @@ func (m *machine) create(env *vm.Env, address common.Address, data []byte, gas u
 	if !env.Value.IsZero() && !m.transfer(env.Caller, address, &env.Value) {
 		m.revert(before)
 		return common.Address{}, vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
+	}
+	if m.transfers && !env.Value.IsZero() {
+		m.moved(env.Caller, address, &env.Value)
 	}
 	env.Contract = address
 	answer := m.construct(env, data, gas)
@@ -66,6 +76,13 @@ func (m *machine) create(env *vm.Env, address common.Address, data []byte, gas u
 	}
 	answer.Output = nil
 	return address, answer
+}
+
+// taken reports whether there can be no contract at an address (EIP-684, EIP-7610: an account has storage only if it
+// has, and always had, a nonce).
+func (m *machine) taken(address common.Address) bool {
+	a := m.account(address)
+	return a.Nonce != 0 || a.CodeHash != (common.Hash{})
 }
 
 // construct activates the code in data, runs its constructor and gives the new account the code.
@@ -132,7 +149,7 @@ func (m *machine) activate(env *vm.Env, code []byte, gas uint64) (common.Hash, v
 	case errors.As(err, &faulty):
 		return hash, refuse(env, err, gas-price)
 	case err != nil:
-		m.failure = err
+		m.fail(err)
 		return hash, vm.Answer{Outcome: vm.OutOfGas}
 	}
 	m.known[hash] = &knownCode{version: meter.Current, bytes: loadBytes + uint64(len(wasm)), ran: m.number}

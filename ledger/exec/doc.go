@@ -10,7 +10,8 @@
 // worker of package vm. Contracts are WebAssembly, checked and compiled by the transaction that creates them.
 // The chain itself provides Ethereum's precompiled contracts 1 to 9 and 0x100, and the activation contract
 // 0x71 that tools for Stylus contracts ask. [Execute] runs a block, [Call] and [Estimate] answer questions
-// about a state, which [Override] can change for them.
+// about a state, which [Override] can change for them. A [Tracer] records the frames of a transaction; [Replay] executes
+// those of a past block again for it.
 //
 // The package is pure: the result depends on its arguments only. Sources: Yellow Paper §6 to §9 and appendix E;
 // EIP-150, EIP-155, EIP-161, EIP-214, EIP-684, EIP-1014, EIP-1052, EIP-1153, EIP-1559, EIP-2028, EIP-2200,

@@ -91,7 +91,6 @@ type block struct {
 	receipts     []*types.Receipt
 	slab         []slabReceipt // of which receipts are made
 	number       *big.Int
-	logIndex     uint // of the next log
 	// executed hashes; nil until the first drop asks for them.
 	executed map[common.Hash]struct{}
 	counted  int // how many executed transactions are in executed
@@ -141,7 +140,7 @@ func (b *block) apply(tx *ledger.Transaction) ledger.DropReason {
 	if _, overflow := sum.AddOverflow(&recipient.account.Balance, value); overflow && to != from {
 		return ledger.DropBalanceOverflow
 	}
-	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(b.state, *tx.To()) != nil {
+	if recipient.account.CodeHash != (common.Hash{}) || nativeOf(b.state, *tx.To()) != nil || b.tracer != nil {
 		b.execute(tx, from)
 		return 0
 	}
@@ -166,6 +165,9 @@ func (b *block) execute(tx *ledger.Transaction, from int32) {
 		from: tx.From(), to: tx.To(), nonce: tx.Nonce(), value: tx.Value(), data: tx.Data(),
 		gas: tx.Gas() - tx.IntrinsicGas(), accessList: tx.AccessList(),
 	})
+	if b.tracer != nil {
+		b.settle(tx.Gas(), tx.Gas()-answer.GasLeft)
+	}
 	if b.failure != nil {
 		return
 	}
@@ -181,8 +183,8 @@ func (b *block) execute(tx *ledger.Transaction, from int32) {
 		r.Logs = b.logs
 		for _, l := range r.Logs {
 			l.BlockNumber, l.BlockTimestamp = b.block.Number, b.block.Time
-			l.TxHash, l.TxIndex, l.Index = r.TxHash, r.TransactionIndex, b.logIndex
-			b.logIndex++
+			l.TxHash, l.TxIndex, l.Index = r.TxHash, r.TransactionIndex, b.firstLog
+			b.firstLog++
 		}
 		r.Bloom = types.CreateBloom(r)
 	}

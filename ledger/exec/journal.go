@@ -32,6 +32,8 @@ type journal struct {
 	transient map[slotKey]common.Hash // nil before the first write
 	logs      []*types.Log
 	undo      undo
+	firstLog  uint    // its number in the block
+	tracer    *Tracer // nil unless somebody wants to know
 }
 
 // touched is an account that was read.
@@ -322,4 +324,7 @@ func (j *journal) StoreTransient(contract common.Address, key, value common.Hash
 // Log implements [vm.State]. Where the log is in block and chain is written when its transaction ends.
 func (j *journal) Log(contract common.Address, topics []common.Hash, data []byte) {
 	j.logs = append(j.logs, &types.Log{Address: contract, Topics: topics, Data: data})
+	if j.tracer != nil {
+		j.tracer.log(j.logs[len(j.logs)-1], len(j.logs)-1)
+	}
 }

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -33,6 +34,10 @@ type machine struct {
 
 	// failure is why the execution cannot go on, whatever contracts do: there is no result then.
 	failure error
+	// transfers says that values which move are logs, as only a [Simulation] wants.
+	transfers bool
+	// stop ends the frames that run; it is there when there is a tracer.
+	stop func()
 }
 
 const (
@@ -101,7 +106,7 @@ func (m *machine) message(msg *message) (created common.Address, answer vm.Answe
 	m.begin(msg)
 	env := vm.Env{Block: &m.block, Origin: msg.from, Caller: msg.from, Value: *msg.value}
 	if msg.to == nil {
-		return m.create(&env, crypto.CreateAddress(msg.from, msg.nonce), msg.data, msg.gas)
+		return m.create(&env, FrameCreate, crypto.CreateAddress(msg.from, msg.nonce), msg.data, msg.gas)
 	}
 	env.Contract = *msg.to
 	return common.Address{}, m.enter(&env, vm.PlainCall, *msg.to, msg.data, msg.gas)
@@ -145,9 +150,20 @@ func (m *machine) Call(c vm.Call) vm.Answer {
 
 // enter runs the code of an account in a frame, and undoes what the frame did unless it succeeds.
 func (m *machine) enter(env *vm.Env, kind vm.CallKind, code common.Address, input []byte, gas uint64) vm.Answer {
+	if m.tracer != nil {
+		return m.traceCall(env, kind, code, input, gas)
+	}
+	return m.call(env, kind, code, input, gas)
+}
+
+// call is enter without a trace.
+func (m *machine) call(env *vm.Env, kind vm.CallKind, code common.Address, input []byte, gas uint64) vm.Answer {
 	before := m.snapshot()
 	if kind == vm.PlainCall && !env.Value.IsZero() && !m.transfer(env.Caller, env.Contract, &env.Value) {
 		return vm.Answer{Outcome: vm.NoBalance, GasLeft: gas}
+	}
+	if m.transfers && kind == vm.PlainCall && !env.Value.IsZero() {
+		m.moved(env.Caller, env.Contract, &env.Value)
 	}
 	answer := vm.Answer{GasLeft: gas}
 	if native := nativeOf(m.state, code); native != nil {
@@ -175,6 +191,9 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
 	code := m.codeOf(f.CodeHash)
+	if code == nil {
+		return vm.Answer{Outcome: vm.OutOfGas}
+	}
 	if code.ran != m.number {
 		price := loadGas(m.loaded, code.bytes)
 		if f.Gas < price {
@@ -187,10 +206,17 @@ func (m *machine) frame(f *vm.Frame) vm.Answer {
 	f.State, f.World, f.Metering = &m.journal, m, code.version
 	answer, err := m.run(f)
 	if err != nil {
-		m.failure = err
+		m.fail(err)
 		return vm.Answer{Outcome: vm.OutOfGas}
 	}
 	return answer
+}
+
+// fail ends the execution, for the first reason that there is.
+func (m *machine) fail(err error) {
+	if m.failure == nil {
+		m.failure = err
+	}
 }
 
 // loadGas is the price of loading some bytes after loaded others.
@@ -198,14 +224,16 @@ func loadGas(loaded, bytes uint64) uint64 {
 	return loadByteGas * (max(loaded+bytes, freeLoadBytes) - max(loaded, freeLoadBytes))
 }
 
-// codeOf returns what there is to know about code that an account has.
+// codeOf returns what there is to know about code that an account has; nil when the state does not know, as a state
+// does that is pruned while a call reads it: then the execution has failed.
 func (m *machine) codeOf(hash common.Hash) *knownCode {
 	if code, ok := m.known[hash]; ok {
 		return code
 	}
 	a, ok := m.activation(hash)
 	if !ok {
-		panic("exec: the code of an account was activated")
+		m.fail(fmt.Errorf("code %s of an account is not in the state", hash))
+		return nil
 	}
 	code := &knownCode{version: meter.Version(a.Version), bytes: loadBytes + uint64(a.ModuleBytes)}
 	m.known[hash] = code

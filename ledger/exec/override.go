@@ -46,23 +46,36 @@ type storageOverride struct {
 }
 
 // Override lays overrides over a state. Code is activated here, whatever that costs; an error is the
-// overrides' fault and says what to do. The maps must not be modified afterwards.
+// overrides' fault and says what to do.
 func Override(state Reader, overrides map[common.Address]AccountOverride) (*Overridden, error) {
-	o := &Overridden{
-		Reader: state, accounts: make(map[common.Address]ledger.Account, len(overrides)),
-		storage: make(map[common.Address]storageOverride), codes: make(map[common.Hash][]byte),
-		activations: make(map[string][]byte),
-	}
-	for _, address := range slices.SortedFunc(maps.Keys(overrides), common.Address.Cmp) {
-		if err := o.add(address, overrides[address]); err != nil {
-			return nil, fmt.Errorf("overriding account %s: %w", address, err)
-		}
+	o := override(state)
+	if err := o.add(overrides); err != nil {
+		return nil, err
 	}
 	return o, nil
 }
 
-func (o *Overridden) add(address common.Address, override AccountOverride) error {
-	account := o.Reader.Account(address)
+// override overrides nothing yet.
+func override(state Reader) *Overridden {
+	return &Overridden{
+		Reader: state, accounts: make(map[common.Address]ledger.Account),
+		storage: make(map[common.Address]storageOverride), codes: make(map[common.Hash][]byte),
+		activations: make(map[string][]byte),
+	}
+}
+
+// add lays more overrides over those that there are.
+func (o *Overridden) add(overrides map[common.Address]AccountOverride) error {
+	for _, address := range slices.SortedFunc(maps.Keys(overrides), common.Address.Cmp) {
+		if err := o.addAccount(address, overrides[address]); err != nil {
+			return fmt.Errorf("overriding account %s: %w", address, err)
+		}
+	}
+	return nil
+}
+
+func (o *Overridden) addAccount(address common.Address, override AccountOverride) error {
+	account := o.Account(address)
 	if override.Nonce != nil {
 		account.Nonce = *override.Nonce
 	}
@@ -80,9 +93,9 @@ func (o *Overridden) add(address common.Address, override AccountOverride) error
 	case override.State != nil && override.StateDiff != nil:
 		return errors.New("it has both state and stateDiff: keep one of them")
 	case override.State != nil:
-		o.storage[address] = storageOverride{override.State, true}
+		o.setStorage(address, override.State, true)
 	case override.StateDiff != nil:
-		o.storage[address] = storageOverride{override.StateDiff, false}
+		o.setStorage(address, override.StateDiff, false)
 	}
 	return nil
 }

@@ -128,6 +128,8 @@ func (x *shown) questions(t *testing.T, s *shapes) []question {
 		{"eth_sendRawTransaction", []any{signed}, s.hash32, -32000}, // carol has nothing to pay with
 		{"eth_sendRawTransaction", []any{raw(t, notary)}, s.hash32, 0},
 		{"eth_sendRawTransactionSync", []any{raw(t, pay(t, bob, 1, 0)), 1}, s.receipt, 4},
+		{"eth_simulateV1", []any{map[string]any{"blockStateCalls": []any{map[string]any{"calls": []any{call}}, map[string]any{}}, "returnFullTransactions": true}}, list(s.simulated()), 0},
+		{"eth_simulateV1", []any{map[string]any{"blockStateCalls": []any{}}}, s.null, -32602},
 		{"eth_syncing", nil, s.syncing, 0},
 		{"eth_uninstallFilter", []any{x.spare}, boolean, 0},
 

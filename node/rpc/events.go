@@ -306,11 +306,11 @@ func (k *socket) stream(params []json.RawMessage) (id any, start func(reply []by
 		return nil, nil, err
 	}
 	return sub.id, func(reply []byte) {
-		k.send(reply)
+		k.send([][]byte{reply})
 		k.calls.Go(func() {
 			defer k.s.streams.Add(-1)
 			err := k.s.follow(ctx, f, from, func(e *eventJSON) error {
-				k.send(sub.head, encode(e), noteTail)
+				k.send([][]byte{sub.head, encode(e), noteTail})
 				return k.ctx.Err()
 			}, func() error { return nil })
 			if ctx.Err() == nil {

@@ -2,10 +2,12 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -181,6 +183,42 @@ type limitedConn struct {
 	net.Conn
 	free chan struct{}
 	once sync.Once
+}
+
+// SyscallConn implements [syscall.Conn].
+func (c *limitedConn) SyscallConn() (syscall.RawConn, error) {
+	return c.Conn.(syscall.Conn).SyscallConn() // of package net: all have it
+}
+
+// writeInTurn writes to a connection within socketWrite. It takes one of the processors of requests for the system call
+// only, which does not block, and not for the wait until the peer has read: ten thousand subscribers would otherwise
+// keep all of them busy.
+func (s *Server) writeInTurn(conn net.Conn, b []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(socketWrite)); err != nil {
+		return err
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn() // of package net, or limitedConn
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Write(func(fd uintptr) (done bool) {
+		for len(b) > 0 {
+			s.processors.slots <- struct{}{}
+			n, err := syscall.Write(int(fd), b)
+			<-s.processors.slots
+			switch {
+			case errors.Is(err, syscall.EAGAIN):
+				return false // again when there is room
+			case err != nil && !errors.Is(err, syscall.EINTR):
+				failed = err
+				return true
+			}
+			b = b[max(n, 0):]
+		}
+		return true
+	})
+	return errors.Join(err, failed)
 }
 
 func (c *limitedConn) Close() error {

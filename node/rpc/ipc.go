@@ -8,7 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"time"
+	"slices"
+	"sync"
 )
 
 // maxSocketPath is what the address of a Unix socket may have on all systems that we know.
@@ -16,9 +17,12 @@ const maxSocketPath = 104
 
 // pipe is a [duplex] of JSON values, one after the other, over a local connection.
 type pipe struct {
+	s    *Server
 	conn net.Conn
 	in   *json.Decoder
 	room *budget
+
+	writing sync.Mutex // guards writes to conn
 }
 
 // budget is a reader that ends in an error when it has given more than it may since it was last reset.
@@ -38,9 +42,9 @@ func (b *budget) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newPipe(conn net.Conn, maxBytes int) *pipe {
-	room := &budget{conn, maxBytes, maxBytes}
-	return &pipe{conn: conn, in: json.NewDecoder(room), room: room}
+func (s *Server) newPipe(conn net.Conn) *pipe {
+	room := &budget{conn, s.cfg.MaxBodyBytes, s.cfg.MaxBodyBytes}
+	return &pipe{s: s, conn: conn, in: json.NewDecoder(room), room: room}
 }
 
 func (p *pipe) receive(context.Context) ([]byte, error) {
@@ -50,13 +54,14 @@ func (p *pipe) receive(context.Context) ([]byte, error) {
 	return body, err
 }
 
-func (p *pipe) send(parts ...[]byte) error {
-	if err := p.conn.SetWriteDeadline(time.Now().Add(socketWrite)); err != nil {
-		return err
+func (p *pipe) send(messages ...[][]byte) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	var out []byte
+	for _, parts := range messages {
+		out = append(out, slices.Concat(parts...)...)
 	}
-	buffers := net.Buffers(parts)
-	_, err := buffers.WriteTo(p.conn)
-	return err
+	return p.s.writeInTurn(p.conn, out)
 }
 
 func (p *pipe) close(error) { _ = p.conn.Close() } // it was written to as far as it took it
@@ -92,6 +97,6 @@ func (s *Server) serveIPC(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("serving JSON-RPC on %s: %w", s.ipc.Addr(), err)
 		}
-		s.local.Go(func() { s.serveSocket(ctx, newPipe(conn, s.cfg.MaxBodyBytes), false) })
+		s.local.Go(func() { s.serveSocket(ctx, s.newPipe(conn), false) })
 	}
 }

@@ -118,15 +118,23 @@ type transactionJSON struct {
 
 // marshalTransaction renders a transaction, at its place or pending.
 func marshalTransaction(tx *ledger.Transaction, at *place) *transactionJSON {
-	inner := tx.Inner()
+	out := marshalInner(tx.Inner(), tx.From())
+	if at != nil {
+		out.place(at.block.Header, at.hash, at.index)
+	}
+	return out
+}
+
+// marshalInner renders a transaction, which need not be signed.
+func marshalInner(inner *types.Transaction, from common.Address) *transactionJSON {
 	v, r, s := inner.RawSignatureValues()
 	out := &transactionJSON{
-		From: tx.From(), Gas: hexutil.Uint64(tx.Gas()), GasPrice: (*hexutil.Big)(inner.GasPrice()), Hash: tx.Hash(),
-		Input: inner.Data(), Nonce: hexutil.Uint64(tx.Nonce()), To: tx.To(), Value: (*hexutil.Big)(inner.Value()),
-		Type: hexutil.Uint64(tx.Type()), ChainID: (*hexutil.Big)(inner.ChainId()),
+		From: from, Gas: hexutil.Uint64(inner.Gas()), GasPrice: (*hexutil.Big)(inner.GasPrice()), Hash: inner.Hash(),
+		Input: inner.Data(), Nonce: hexutil.Uint64(inner.Nonce()), To: inner.To(), Value: (*hexutil.Big)(inner.Value()),
+		Type: hexutil.Uint64(inner.Type()), ChainID: (*hexutil.Big)(inner.ChainId()),
 		V: (*hexutil.Big)(v), R: (*hexutil.Big)(r), S: (*hexutil.Big)(s),
 	}
-	if tx.Type() != types.LegacyTxType {
+	if inner.Type() != types.LegacyTxType {
 		list := inner.AccessList()
 		if list == nil {
 			list = types.AccessList{}
@@ -134,20 +142,21 @@ func marshalTransaction(tx *ledger.Transaction, at *place) *transactionJSON {
 		parity := hexutil.Uint64(v.Uint64())
 		out.AccessList, out.YParity = &list, &parity
 	}
-	if tx.Type() == types.DynamicFeeTxType {
+	if inner.Type() == types.DynamicFeeTxType {
 		out.GasFeeCap, out.GasTipCap = (*hexutil.Big)(inner.GasFeeCap()), (*hexutil.Big)(inner.GasTipCap())
 		out.GasPrice = out.GasFeeCap
 	}
-	if at == nil {
-		return out
-	}
-	hash, index, at64 := at.hash, hexutil.Uint64(at.index), hexutil.Uint64(at.block.Header.Time)
-	out.BlockHash, out.BlockNumber = &hash, (*hexutil.Big)(at.block.Header.Number)
-	out.TransactionIndex, out.BlockTimestamp = &index, &at64
-	if tx.Type() == types.DynamicFeeTxType {
-		out.GasPrice = zero() // what it paid, as in its receipt
-	}
 	return out
+}
+
+// place adds where the transaction is.
+func (t *transactionJSON) place(h *types.Header, block common.Hash, index int) {
+	at, time := hexutil.Uint64(index), hexutil.Uint64(h.Time)
+	t.BlockHash, t.BlockNumber = &block, (*hexutil.Big)(h.Number)
+	t.TransactionIndex, t.BlockTimestamp = &at, &time
+	if t.Type == types.DynamicFeeTxType {
+		t.GasPrice = zero() // what it paid, as in its receipt
+	}
 }
 
 func zero() *hexutil.Big { return (*hexutil.Big)(new(big.Int)) }

@@ -248,7 +248,7 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetBatchLimits(cfg.MaxBatch, cfg.MaxResponseBytes)
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
 	s.apis = map[string]any{
-		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": s.tercet(), "rpc": &rpcAPI{s},
+		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": s.tercet(), "rpc": &rpcAPI{s}, "debug": &debugAPI{s},
 	}
 	if s.developer, err = newDeveloper(s); err != nil {
 		return nil, err

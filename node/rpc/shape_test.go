@@ -198,6 +198,13 @@ func (s *shapes) signed(placed fields) shape {
 	)
 }
 
+// simulated is EthSimulateBlockResultSuccess: a block with what its calls gave. There are no fields of forks that this
+// chain has not.
+func (s *shapes) simulated() shape {
+	ok := object(fields{"returnData": s.bytes, "logs": list(s.log), "gasUsed": s.uint, "maxUsedGas": s.uint, "status": exactly("0x1")})
+	return s.blockOf(s.transaction, fields{"hash": s.hash32, "nonce": s.bytes8, "miner": s.address, "calls": list(ok)})
+}
+
 // blockOf is Block with timestampMs, and with baseFeePerGas and difficulty required.
 func (s *shapes) blockOf(transaction shape, differs fields) shape {
 	return object(fields{

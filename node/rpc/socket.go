@@ -24,13 +24,14 @@ const (
 	socketWrite = 10 * time.Second
 )
 
-// duplex carries messages both ways. Implementations: webSocket and pipe. Its methods are for one reader and one
-// writer at a time.
+// duplex carries messages both ways. Implementations: webSocket and pipe. Its methods are for one reader, and for any
+// number of writers.
 type duplex interface {
 	// receive returns the next message. Whoever sends too much gets an error, which ends the connection.
 	receive(ctx context.Context) ([]byte, error)
-	// send sends parts as one message. It fails when the peer does not take it within socketWrite.
-	send(parts ...[]byte) error
+	// send sends messages, each of which is its parts in a row. It fails when the peer does not take them within
+	// socketWrite.
+	send(messages ...[][]byte) error
 	// close ends the connection, also for those who wait in the other methods, and may tell the peer why.
 	close(why error)
 }
@@ -50,8 +51,7 @@ type socket struct {
 	ctx context.Context //nolint:containedctx // a socket is a context with its goroutines
 	end context.CancelCauseFunc
 
-	writing sync.Mutex // guards conn.send
-	calls   sync.WaitGroup
+	calls sync.WaitGroup
 
 	// notes are sent in order by one goroutine. The hub fills it and never waits; never closed.
 	notes   chan note
@@ -124,38 +124,49 @@ func (k *socket) answer(body []byte) {
 	r.Header.Set("Content-Type", "application/json")
 	k.s.handle(w, r, body, k.nowait, func() {
 		if w.body.Len() > 0 {
-			k.send(w.body.Bytes())
+			k.send([][]byte{w.body.Bytes()})
 		}
 	})
 }
 
-// send sends a message, or ends the connection.
-func (k *socket) send(parts ...[]byte) {
-	k.writing.Lock()
-	defer k.writing.Unlock()
+// send sends messages, or ends the connection.
+func (k *socket) send(messages ...[][]byte) {
 	if k.ctx.Err() != nil {
 		return
 	}
-	if err := k.conn.send(parts...); err != nil {
+	if err := k.conn.send(messages...); err != nil {
 		k.end(err)
 	}
 }
 
 // sendNotes sends what the hub has for this connection.
 func (k *socket) sendNotes() {
+	var batch [][][]byte
 	for {
 		select {
 		case n := <-k.notes:
-			if n.shared == nil {
-				k.send(n.head)
-				continue
+			batch = append(batch[:0], n.message())
+			size := len(n.shared)
+			for len(k.notes) > 0 && len(batch) < noteBatch && size < smallBody {
+				n := <-k.notes // nobody else takes them
+				batch, size = append(batch, n.message()), size+len(n.shared)
 			}
-			k.send(n.head, n.shared, noteTail)
-			k.waiting.Add(-int64(len(n.shared)))
+			k.send(batch...)
+			k.waiting.Add(-int64(size))
 		case <-k.ctx.Done():
 			return
 		}
 	}
+}
+
+// noteBatch is how many notifications are sent in one system call.
+const noteBatch = 256
+
+func (n note) message() [][]byte {
+	if n.shared == nil {
+		return [][]byte{n.head}
+	}
+	return [][]byte{n.head, n.shared, noteTail}
 }
 
 // note queues a message, or ends a connection that has too much waiting. It never blocks.
@@ -219,7 +230,7 @@ func (k *socket) subscribing(body []byte) bool {
 	if start != nil {
 		start(answer)
 	} else {
-		k.send(answer)
+		k.send([][]byte{answer})
 	}
 	return true
 }

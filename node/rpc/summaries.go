@@ -15,6 +15,11 @@ type summary struct{ text, params string }
 
 // summaries describe every method for rpc_discover, those of a namespace together.
 var summaries = map[string]summary{
+	"debug_traceBlockByHash":   {"The call frames of the transactions of a block (callTracer).", "hash config"},
+	"debug_traceBlockByNumber": {"The call frames of the transactions of a block (callTracer).", "block config"},
+	"debug_traceCall":          {"The call frames of a message, without a transaction (callTracer).", "call block config"},
+	"debug_traceTransaction":   {"The call frames of an executed transaction (callTracer).", "hash config"},
+
 	"eth_accounts":         {"Always empty: the node keeps no keys of users.", ""},
 	"eth_blobBaseFee":      {"Always zero: there are no blobs.", ""},
 	"eth_blockNumber":      {"The height of the newest executed block, which is final.", ""},
@@ -58,6 +63,7 @@ var summaries = map[string]summary{
 	"eth_newPendingTransactionFilter": {"Installs a filter that reports nothing and returns its id.", "full"},
 	"eth_sendRawTransaction":          {"Submits a signed transaction and returns its hash.", "transaction"},
 	"eth_sendRawTransactionSync":      {"Submits a signed transaction and waits for its receipt (EIP-7966).", "transaction timeoutMs"},
+	"eth_simulateV1":                  {"What blocks of messages give, each on what the ones before left.", "blocks block"},
 	"eth_subscribe":                   {"Over WebSocket and IPC: tells of newHeads, logs or newPendingTransactions.", "topic query"},
 	"eth_syncing":                     {"False, or how far a node that catches up has come.", ""},
 	"eth_unsubscribe":                 {"Ends a subscription.", "subscription"},

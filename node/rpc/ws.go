@@ -3,9 +3,12 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
+	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,11 +20,13 @@ const (
 	socketSilence = 75 * time.Second
 )
 
-// webSocket is a [duplex] over a WebSocket.
+// webSocket is a [duplex] over a WebSocket (RFC 6455).
 type webSocket struct {
 	s    *Server
 	conn *websocket.Conn
 	stop chan struct{} // closed by close; ends the pings
+
+	writing sync.Mutex // guards writes to the connection
 }
 
 // upgrade makes a WebSocket of an HTTP request and serves it.
@@ -39,6 +44,10 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 	alive := func(string) error { return conn.SetReadDeadline(time.Now().Add(socketSilence)) }
 	_ = alive("") // as below: a connection that is gone says so when it is read
 	conn.SetPongHandler(alive)
+	conn.SetPingHandler(func(data string) error { return k.control(websocket.PongMessage, []byte(data)) })
+	conn.SetCloseHandler(func(code int, _ string) error {
+		return k.control(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+	})
 	conn.SetReadLimit(int64(s.cfg.MaxBodyBytes))
 	go k.ping()
 	s.serveSocket(r.Context(), k, r.URL.Query().Get("sendwait") == "0")
@@ -56,7 +65,7 @@ func (k *webSocket) ping() {
 	for {
 		select {
 		case <-ticker.C:
-			_ = k.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(socketWrite)) // silence tells
+			_ = k.control(websocket.PingMessage, nil) // silence tells
 		case <-k.stop:
 			return
 		}
@@ -88,20 +97,48 @@ func (s *Server) receive(ctx context.Context, r io.Reader) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-func (k *webSocket) send(parts ...[]byte) error {
-	if err := k.conn.SetWriteDeadline(time.Now().Add(socketWrite)); err != nil {
-		return err
-	}
-	w, err := k.conn.NextWriter(websocket.TextMessage)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts {
-		if _, err := w.Write(part); err != nil {
-			return err
+// send writes one frame for each message. [websocket.Conn] only reads: it would write between the frames.
+func (k *webSocket) send(messages ...[][]byte) error {
+	var out []byte
+	for _, parts := range messages {
+		size := 0
+		for _, part := range parts {
+			size += len(part)
+		}
+		out = appendFrameHead(slices.Grow(out, maxFrameHead+size), websocket.TextMessage, size)
+		for _, part := range parts {
+			out = append(out, part...)
 		}
 	}
-	return w.Close()
+	return k.write(out)
+}
+
+// control sends a control frame.
+func (k *webSocket) control(opcode byte, payload []byte) error {
+	return k.write(append(appendFrameHead(nil, opcode, len(payload)), payload...))
+}
+
+func (k *webSocket) write(frames []byte) error {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	return k.s.writeInTurn(k.conn.NetConn(), frames)
+}
+
+// maxFrameHead is the longest head of a frame that a server sends.
+const maxFrameHead = 10
+
+// appendFrameHead appends the head of a final, unmasked frame (RFC 6455, 5.2).
+func appendFrameHead(b []byte, opcode byte, size int) []byte {
+	const final = 0x80
+	b = append(b, final|opcode)
+	switch {
+	case size < 126:
+		return append(b, byte(size))
+	case size <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, 126), uint16(size))
+	default:
+		return binary.BigEndian.AppendUint64(append(b, 127), uint64(size))
+	}
 }
 
 func (k *webSocket) close(why error) {
@@ -110,8 +147,13 @@ func (k *webSocket) close(why error) {
 	if why == errTooSlow { //nolint:errorlint // the cause of a context is what was given to it
 		code = websocket.CloseTryAgainLater
 	}
-	_ = k.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, closeReason(why)), time.Now().Add(time.Second)) // it may be gone
-	_ = k.conn.Close()                                                                                                                 // it was written to as far as it took it
+	if k.writing.TryLock() { // else somebody waits for a peer that does not read
+		_ = k.conn.NetConn().SetWriteDeadline(time.Now().Add(time.Second)) // as below
+		frame := websocket.FormatCloseMessage(code, closeReason(why))
+		_, _ = k.conn.NetConn().Write(append(appendFrameHead(nil, websocket.CloseMessage, len(frame)), frame...)) // it may be gone
+		k.writing.Unlock()
+	}
+	_ = k.conn.Close() // it was written to as far as it took it
 }
 
 // closeReason is a text for a close frame, whose room is 123 bytes.

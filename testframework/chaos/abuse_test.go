@@ -193,8 +193,10 @@ func TestNetwork_abuse(t *testing.T) {
 	if usage.Peak > abusedRSS {
 		t.Errorf("%s had %d MiB in memory, at most %d are allowed", victim.Name, usage.Peak>>20, abusedRSS>>20)
 	}
-	if p99, most := at(busy, 99), at(calm, 99)*12/10; p99 > time.Duration(pick(slack, 1))*most {
-		t.Errorf("the p99 of block intervals is %v, at most %v are promised", p99, most)
+	// The short form runs beside other tests, a few blocks long: it shows that blocks go on at all.
+	most := pick(time.Second, at(calm, 99)*12/10)
+	if p99 := at(busy, 99); p99 > most {
+		t.Errorf("the p99 of block intervals is %v, at most %v is promised", p99, most)
 	}
 	agree(t, n)
 	conservedTokens(t, c)

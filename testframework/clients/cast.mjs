@@ -1,5 +1,5 @@
 // The flows of Foundry's cast.
-import { cast, equal, evmBytecode, fails, freshAddress, loadToken, matches, truthy } from "./lib.mjs";
+import { cast, castUntil, equal, evmBytecode, fails, freshAddress, loadToken, matches, reaches, truthy } from "./lib.mjs";
 
 export async function castFlows(net) {
   let version;
@@ -7,7 +7,7 @@ export async function castFlows(net) {
     version = (await cast("--version")).split("\n")[0].replace(/^cast Version: /, "");
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
-    return { name: "cast", missing: `none is in the PATH, and package-lock.json has none for ${process.platform}-${process.arch}` };
+    return { missing: `none is in the PATH, and package-lock.json has none for ${process.platform}-${process.arch}` };
   }
   const rpcUrl = ["--rpc-url", net.url];
   const alice = net.accounts[3];
@@ -39,12 +39,16 @@ export async function castFlows(net) {
     },
     "send: legacy": async () => equal((await transfer("--legacy")).type, "0x0", "type"),
     "send: access list": async () =>
-      equal((await transfer("--access-list", JSON.stringify([{ address: bob, storageKeys: [] }]))).type, "0x2", "type"),
+      equal((await transfer("--legacy", "--access-list", JSON.stringify([{ address: bob, storageKeys: ["0x" + "01".repeat(32)] }]))).type, "0x1", "type"),
     "send: 1559": () => transfer("--gas-price", "7", "--priority-gas-price", "1"),
     "send: no balance, no value": async () => {
       const [{ private_key: poor }] = JSON.parse(await cast("wallet", "new", "--json"));
       const receipt = JSON.parse(await cast("send", ...rpcUrl, "--private-key", poor, "--json", bob));
       equal(receipt.status, "0x1", "status");
+    },
+    "send: sync": async () => {
+      const receipt = await transfer("--sync");
+      equal(receipt.to.toLowerCase(), bob.toLowerCase(), "receiver");
     },
     "read: block": async () => {
       const { blockNumber, blockHash, transactionHash } = state.receipt;
@@ -77,6 +81,13 @@ export async function castFlows(net) {
       const history = JSON.parse(await cast("rpc", ...rpcUrl, "eth_feeHistory", "0x2", "latest", "[50]"));
       equal(history.baseFeePerGas.length, 3, "base fees");
       equal(await cast("estimate", ...rpcUrl, "--from", alice.address, "--value", "1", bob), "21000", "estimate");
+    },
+    filters: async () => {
+      // cast has no commands for them, but sends any method.
+      const blocks = JSON.parse(await cast("rpc", ...rpcUrl, "eth_newBlockFilter"));
+      const { blockHash } = await transfer();
+      truthy(JSON.parse(await cast("rpc", ...rpcUrl, "eth_getFilterChanges", blocks)).includes(blockHash), "the filter lacks the block");
+      equal(await cast("rpc", ...rpcUrl, "eth_uninstallFilter", blocks), "true", "uninstalling");
     },
     "code, call, logs": async () => {
       equal(await cast("code", ...rpcUrl, bob), "0x", "code");
@@ -135,6 +146,14 @@ export async function castFlows(net) {
       equal(transfers.map((l) => String(BigInt(l.data))).join(), `${10n ** 21n},5`, "transfers");
       equal(JSON.parse(await logs("Transfer(address indexed,address indexed,uint256)", alice.address)).length, 1, "transfers of one");
     },
+    "subscribe: logs": async () => {
+      await reaches(net.ws);
+      const transfers = ["--rpc-url", net.ws, "--subscribe", "--address", state.token, "Transfer(address indexed,address indexed,uint256)"];
+      const send = async () => JSON.parse(await cast("send", ...rpcUrl, ...key, "--json", state.token, "transfer(address,uint256)", bob, "78"));
+      // cast does not say when it has subscribed: transfers until it shows one.
+      const seen = await castUntil(/transactionHash: *(0x[0-9a-f]{64})/, send, "logs", ...transfers);
+      equal(seen.provoked.some((r) => r.transactionHash === seen.match[1]), true, `the log is of one of the transfers: ${seen.match[1]}`);
+    },
     "error: custom error": async () => {
       const [{ private_key: poor }] = JSON.parse(await cast("wallet", "new", "--json"));
       const send = (...args) => cast("send", ...rpcUrl, "--private-key", poor, "--json", ...args, state.token, "transfer(address,uint256)", bob, "1");
@@ -151,5 +170,9 @@ export async function castFlows(net) {
     "error: unknown method": async () =>
       matches((await fails(() => cast("rpc", ...rpcUrl, "eth_noSuchMethod"), "no method")).message, /does not exist\/is not available/, "message"),
   };
-  return { name: "cast", version, flows };
+  const absent = {
+    "subscribe: heads": "cast subscribes to logs only",
+    "subscribe: pending": "cast subscribes to logs only",
+  };
+  return { version, flows, absent, sendAndWait: () => transfer() };
 }

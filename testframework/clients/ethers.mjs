@@ -1,6 +1,6 @@
 // The flows of ethers v6.
-import { Contract, ContractFactory, JsonRpcProvider, Transaction, Wallet, formatEther, parseEther, version } from "ethers";
-import { equal, evmBytecode, fails, freshAddress, loadToken, matches, rpc, truthy, until } from "./lib.mjs";
+import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Transaction, Wallet, WebSocketProvider, formatEther, parseEther, version } from "ethers";
+import { equal, evmBytecode, fails, freshAddress, loadToken, matches, reaches, rpc, truthy, until } from "./lib.mjs";
 
 export async function ethersFlows(net) {
   // Without a cache: blocks are faster than the 250 ms for which ethers reuses its answers.
@@ -9,6 +9,10 @@ export async function ethersFlows(net) {
   const bob = net.accounts[9].address;
   const { abi, bytecode } = loadToken();
   const state = {};
+  const ws = async () => {
+    await reaches(net.ws);
+    return (state.ws ??= new WebSocketProvider(net.ws));
+  };
 
   // ethers signs legacy transactions by default here: it takes a base fee of 0 for a chain from before
   // EIP-1559.
@@ -47,12 +51,23 @@ export async function ethersFlows(net) {
       equal(receipt.status, 1, "status");
       equal(await provider.getTransactionCount(poor.address), 1, "nonce");
     },
+    "send: sync": async () => {
+      // ethers has no method for it, but sends any.
+      const raw = await alice.signTransaction(await alice.populateTransaction({ to: bob, value: 1n }));
+      equal((await provider.send("eth_sendRawTransactionSync", [raw])).status, "0x1", "status");
+    },
     "send: new account": () => transfer({ to: freshAddress(), value: 3n }),
     "send: ten in a row": async () => {
       const responses = [];
       for (let i = 0; i < 10; i++) responses.push(await alice.sendTransaction({ to: bob, value: 1n }));
       const receipts = await Promise.all(responses.map((r) => r.wait()));
       equal(receipts.filter((r) => r.status === 1).length, 10, "receipts");
+    },
+    "send: back to back, NonceManager": async () => {
+      const usual = new JsonRpcProvider(net.url);
+      const manager = new NonceManager(alice.connect(usual));
+      for (let i = 0; i < 5; i++) equal((await (await manager.sendTransaction({ to: bob, value: 1n })).wait()).status, 1, "status");
+      usual.destroy();
     },
     "send: three confirmations": async () => {
       const response = await alice.sendTransaction({ to: bob, value: 1n });
@@ -97,6 +112,12 @@ export async function ethersFlows(net) {
       equal((await provider.getLogs({ fromBlock: 0, toBlock: "latest", address: bob })).length, 0, "logs");
       const error = await fails(() => new Contract(bob, ["function f() view returns (uint)"], provider).f(), "call of no contract");
       equal(error.code, "BAD_DATA", "code of the error");
+    },
+    filters: async () => {
+      const blocks = await provider.send("eth_newBlockFilter", []);
+      const { blockHash } = await transfer({ to: bob });
+      truthy((await provider.send("eth_getFilterChanges", [blocks])).includes(blockHash), "the filter lacks the block");
+      equal(await provider.send("eth_uninstallFilter", [blocks]), true, "uninstalling");
     },
     "watch blocks": async () => {
       const seen = new Promise((resolve) => provider.once("block", resolve));
@@ -237,11 +258,46 @@ export async function ethersFlows(net) {
     "error: unknown method": async () => {
       equal((await fails(() => provider.send("eth_noSuchMethod", []), "no method")).code, "UNSUPPORTED_OPERATION", "code");
     },
+    "subscribe: heads": async () => {
+      const socket = await ws();
+      const seen = new Promise((resolve) => socket.once("block", resolve));
+      await socket.getBlockNumber();
+      const { blockNumber } = await transfer({ to: bob });
+      truthy((await seen) <= blockNumber, "number of the head");
+    },
+    "subscribe: logs": async () => {
+      const socket = await ws();
+      const token = state.token.connect(socket);
+      const seen = new Promise((resolve) => token.once("Transfer", (...args) => resolve(args.at(-1).log.transactionHash)));
+      await socket.getBlockNumber();
+      equal((await (await state.token.transfer(bob, 78n)).wait()).hash, await seen, "transaction");
+    },
+    "subscribe: pending": async () => {
+      const socket = await ws();
+      const seen = new Promise((resolve) => socket.once("pending", resolve));
+      await socket.getBlockNumber();
+      await transfer({ to: bob });
+      matches(await seen, /^0x[0-9a-f]{64}$/, "hash");
+    },
+    "send over a WebSocket": async () => {
+      const response = await alice.connect(await ws()).sendTransaction({ to: bob, value: 1n });
+      equal((await response.wait()).status, 1, "status");
+    },
     "the pool is empty": () =>
       until("an empty pool", async () => {
         const { pending, queued } = await rpc(net.url, "txpool_status");
         return pending === "0x0" && queued === "0x0";
       }),
   };
-  return { name: "ethers", version, flows, close: () => provider.destroy() };
+  const plain = new JsonRpcProvider(net.url); // as it comes
+  const spender = alice.connect(plain);
+  const absent = {
+    "send: back to back": "As it comes, ethers takes its own answers of the last 250 ms from a cache, and so the nonce of a transaction that it "
+      + "has a receipt of: NONCE_EXPIRED. Give the provider `cacheTimeout: -1`, or use a NonceManager. Its sends are timed 300 ms apart.",
+  };
+  return {
+    version, flows, absent, pauseMs: 300,
+    sendAndWait: async () => (await spender.sendTransaction({ to: bob, value: 1n })).wait(),
+    close: () => [provider, plain, state.ws].forEach((p) => p?.destroy()),
+  };
 }

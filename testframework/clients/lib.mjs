@@ -1,10 +1,11 @@
 // What the flows share: the network under test, plain JSON-RPC, assertions and bounded waits.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompressSync } from "node:zlib";
+import WebSocket from "ws";
 
 // patienceMs bounds every wait; a flow that needs it has failed.
 const patienceMs = 20_000;
@@ -15,7 +16,7 @@ const pollMs = 20;
 export function loadNetwork(dir) {
   const file = JSON.parse(readFileSync(join(dir, "network.json"), "utf8"));
   const urls = file.nodes.map((n) => n.rpc);
-  return { chainId: file.chainId, urls, url: urls[0], accounts: file.accounts };
+  return { dir, chainId: file.chainId, urls, url: urls[0], ws: file.nodes[0].ws, accounts: file.accounts };
 }
 
 // The example token: its interface, and the bytecode that creates it, as "tercet contract build" writes it:
@@ -57,6 +58,27 @@ export async function rpc(url, method, ...params) {
   const answer = await post(url, { jsonrpc: "2.0", id: 1, method, params });
   if (answer.error) throw new RpcError(method, answer.error);
   return answer.result;
+}
+
+// opened opens a WebSocket, or throws what the server says: clients throw that where nobody can catch it, or try again for
+// a while. Flows that need one begin with it.
+export async function opened(url) {
+  const socket = new WebSocket(url);
+  try {
+    await new Promise((resolve, reject) => {
+      socket.once("open", resolve);
+      socket.once("error", (error) => reject(new Error(`opening ${url}: ${error.message}`)));
+    });
+  } catch (error) {
+    socket.terminate();
+    throw error;
+  }
+  return socket;
+}
+
+// reaches tells whether a server takes WebSockets, or throws why not.
+export async function reaches(url) {
+  (await opened(url)).close();
 }
 
 // batch calls several methods in one request: [method, ...params] each.
@@ -117,6 +139,30 @@ export async function cast(...args) {
     return stdout.trimEnd();
   } catch (error) {
     throw Object.assign(new Error((error.stderr || error.message).trim()), { code: error.code });
+  }
+}
+
+// castUntil runs a command that does not end, provokes something until what the command prints matches, and ends it.
+// Returns the match and what the provocations gave.
+export async function castUntil(pattern, provoke, ...args) {
+  const child = spawn(castPath, args, { env: { ...process.env, NO_COLOR: "1" } });
+  let printed = "";
+  let failed = "";
+  let ended;
+  child.stdout.on("data", (data) => (printed += data));
+  child.stderr.on("data", (data) => (failed += data));
+  child.once("error", (error) => (ended = error));
+  child.once("exit", (code) => (ended ??= new Error(`cast ended with ${code}: ${failed.trim()}`)));
+  const provoked = [];
+  try {
+    const match = await until(`output of cast that matches ${pattern}`, async () => {
+      if (ended) throw ended;
+      provoked.push(await provoke());
+      return pattern.exec(printed);
+    });
+    return { match, provoked };
+  } finally {
+    child.kill("SIGKILL");
   }
 }
 

@@ -1,5 +1,6 @@
-// Flows in plain JSON-RPC: what all nodes have to agree on, and answers that no library shows.
+// Flows in plain JSON-RPC: those of raw.mjs, what all nodes have to agree on, and answers that no library shows.
 import { RpcError, batch, equal, evmBytecode, fails, matches, rpc, truthy, until } from "./lib.mjs";
+import { rawFlows } from "./raw.mjs";
 
 const chunk = 100; // blocks of one batch
 
@@ -22,7 +23,9 @@ export async function plainFlows(net) {
     return head;
   };
 
+  const raw = rawFlows(net);
   const flows = {
+    ...raw.flows,
     "nodes agree": async () => {
       const head = await level();
       let parent;
@@ -132,5 +135,5 @@ export async function plainFlows(net) {
       equal(answers.filter((a) => a.error).length, 1, "errors");
     },
   };
-  return { name: "json-rpc", version: `node ${process.version}`, flows };
+  return { version: "fetch and ws", flows, sendAndWait: raw.sendAndWait };
 }

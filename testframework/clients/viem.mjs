@@ -1,8 +1,8 @@
 // The flows of viem 2.
 import { readFileSync } from "node:fs";
-import { createPublicClient, createWalletClient, decodeEventLog, defineChain, encodeFunctionData, getContract, http, parseEther, toHex } from "viem";
+import { createPublicClient, createWalletClient, decodeEventLog, defineChain, encodeFunctionData, getContract, http, parseEther, toHex, webSocket } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { equal, evmBytecode, fails, freshAddress, loadToken, matches, truthy, until } from "./lib.mjs";
+import { equal, evmBytecode, fails, freshAddress, loadToken, matches, reaches, truthy, until } from "./lib.mjs";
 
 // The names of an error and of all its causes.
 function names(error) {
@@ -25,6 +25,24 @@ export async function viemFlows(net) {
   const bob = net.accounts[9].address;
   const { abi, bytecode } = loadToken();
   const state = {};
+  const ws = async () => {
+    await reaches(net.ws);
+    return (state.ws ??= createPublicClient({ chain, transport: webSocket(net.ws) }));
+  };
+
+  // first begins to watch, provokes what is watched for until it is seen, and returns that.
+  async function first(watch, provoke) {
+    let stop;
+    const seen = new Promise((resolve, reject) => (stop = watch(resolve, reject)));
+    let got;
+    void seen.then((v) => (got = [v]), () => (got = []));
+    await until("a notification", async () => {
+      await provoke();
+      return got;
+    });
+    stop();
+    return [await seen];
+  }
 
   async function transfer(request, type) {
     const hash = await wallet.sendTransaction({ to: bob, value: 1n, ...request });
@@ -125,6 +143,21 @@ export async function viemFlows(net) {
       stop();
       truthy(block.hash, "no block seen");
     },
+    "subscribe: heads": async () => {
+      const socket = await ws();
+      const [block] = await first((onBlock, onError) => socket.watchBlocks({ onBlock, onError }), () => transfer({}, "eip1559"));
+      truthy(block.number > 0n, "number of the head");
+    },
+    "subscribe: pending": async () => {
+      const socket = await ws();
+      const [hashes] = await first((onTransactions, onError) => socket.watchPendingTransactions({ onTransactions, onError }), () => transfer({}, "eip1559"));
+      matches(hashes[0], /^0x[0-9a-f]{64}$/, "hash");
+    },
+    "send over a WebSocket": async () => {
+      const socket = await ws();
+      const hash = await createWalletClient({ account, chain, transport: webSocket(net.ws) }).sendTransaction({ to: bob, value: 1n });
+      equal((await socket.waitForTransactionReceipt({ hash })).status, "success", "status");
+    },
     "error: nonce too low": async () => {
       const error = await fails(() => wallet.sendTransaction({ to: bob, nonce: 0 }), "a used nonce");
       matches(names(error), /NonceTooLowError/, "error");
@@ -219,6 +252,13 @@ export async function viemFlows(net) {
       stop();
       matches(await seen, /^77(,77)*$/, "values");
     },
+    "subscribe: logs": async () => {
+      const { address } = state.token;
+      const socket = await ws();
+      const [logs] = await first((onLogs, onError) => socket.watchContractEvent({ abi, address, eventName: "Transfer", onLogs, onError }), async () =>
+        client.waitForTransactionReceipt({ hash: await state.token.write.transfer([bob, 78n]) }));
+      equal(logs[0].args.value, 78n, "value");
+    },
     "error: custom error": async () => {
       const poor = privateKeyToAccount(generatePrivateKey());
       const error = await fails(() => state.token.simulate.transfer([bob, 1n], { account: poor }), "more than there is");
@@ -247,6 +287,11 @@ export async function viemFlows(net) {
       matches(names(error), /MethodNotFoundRpcError/, "error");
     },
   };
+  const plain = createPublicClient({ chain, transport: http(net.url) }); // as it comes
+  const spender = createWalletClient({ account, chain, transport: http(net.url) });
   const { version } = JSON.parse(readFileSync(new URL("./node_modules/viem/package.json", import.meta.url)));
-  return { name: "viem", version, flows };
+  return {
+    version, flows,
+    sendAndWait: async () => plain.waitForTransactionReceipt({ hash: await spender.sendTransaction({ to: bob, value: 1n }) }),
+  };
 }
