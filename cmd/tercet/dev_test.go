@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,6 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/ethclient"
 )
 
 const (
@@ -400,68 +400,71 @@ func TestDev_snapshots(t *testing.T) {
 	d.pay(1)
 }
 
-// TestDev_snapshots_overWebSocket goes back over a WebSocket that has a subscription: both go on.
-func TestDev_snapshots_overWebSocket(t *testing.T) {
-	d := startDev(t, "")
-	for range 5 {
-		d.get("evm_mine")
-	}
-	client, err := ethclient.DialContext(t.Context(), "ws"+strings.TrimPrefix(d.url, "http"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	heads := make(chan *types.Header, 16) // the client waits when it is full
-	sub, err := client.SubscribeNewHead(t.Context(), heads)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Unsubscribe()
-	hear := func(want uint64) {
+// TestDev_killed kills the process after edits and after going back: it recovers to the same block, state and time.
+func TestDev_killed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "chain")
+	d := startDev(t, dir)
+	restart := func(doing string) {
 		t.Helper()
-		select {
-		case h := <-heads:
-			if h.Number.Uint64() != want {
-				t.Fatalf("heard of block %d, want %d", h.Number, want)
-			}
-		case err := <-sub.Err():
-			t.Fatalf("the subscription ended: %v", err)
-		case <-time.After(10 * time.Second):
-			t.Fatalf("heard of no block %d", want)
+		height, balance := d.height(), d.balance(stranger)
+		unix, hash := d.header()
+		d.kill()
+		d = startDev(t, dir)
+		if _, again := d.header(); again != hash || d.balance(stranger) != balance {
+			t.Fatalf("after %s: block %d %s, balance %s; want %d %s, %s", doing, d.height(), again, d.balance(stranger), height, hash, balance)
+		}
+		d.get("evm_mine")
+		if now, _ := d.header(); now < unix || now > max(unix, uint64(time.Now().Unix()))+60 || d.height() != height+1 {
+			t.Fatalf("after %s: block %d has the time %d after %d", doing, d.height(), now, unix)
 		}
 	}
-	var id string
-	if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
+	d.get("anvil_setBalance", stranger, 5)
+	d.get("hardhat_setStorageAt", stranger, "0x1", "0x2")
+	restart("edits")
+	d.get("evm_increaseTime", 100_000)
+	d.pay(7)
+	restart("a jump in time")
+	id := strings.Trim(d.get("evm_snapshot"), `"`)
+	d.pay(8)
+	d.get("anvil_mine", 3)
+	d.get("evm_revert", id)
+	restart("going back")
+	id = strings.Trim(d.get("evm_snapshot"), `"`)
+	d.pay(9)
+	d.get("evm_revert", id)
+	d.pay(10)
+	restart("going back and on")
+	d.kill()
+	if err := os.RemoveAll(filepath.Join(dir, "data", "consensus.wal")); err != nil { // where a crash while going back leaves it
 		t.Fatal(err)
 	}
-	for round := range 3 {
-		d.pay(int64(round + 1))
-		hear(6)
-		d.get("evm_mine")
-		hear(7)
-		late := make(chan *types.Header, 16) // as heads
-		second, err := client.SubscribeNewHead(t.Context(), late)
-		if err != nil {
-			t.Fatal(err)
+	d = startDev(t, dir)
+	d.pay(11)
+	restart("a crash while going back")
+	if bad, err := filepath.Glob(filepath.Join(dir, "data", "*.bad-*")); err != nil || len(bad) > 0 {
+		t.Errorf("databases were moved aside: %v, %v", bad, err)
+	}
+}
+
+func TestDev_faucet(t *testing.T) {
+	d := startDev(t, "")
+	hash := d.get("tercet_faucet", stranger)
+	if got := d.balance(stranger); got != `"0x8ac7230489e80000"` { // 10 ether
+		t.Errorf("balance %s after %s", got, hash)
+	}
+	if got := d.get("eth_getTransactionReceipt", strings.Trim(hash, `"`)); !strings.Contains(got, `"status":"0x1"`) {
+		t.Errorf("receipt %s", got)
+	}
+	if _, err := d.ask("tercet_faucet", stranger); err == nil || !strings.HasPrefix(err.Error(), "-32005 ") {
+		t.Errorf("a second time: %v", err)
+	}
+	granted := 1
+	for i := range 30 {
+		if _, err := d.ask("tercet_faucet", fmt.Sprintf("0x%040x", i+1000)); err == nil {
+			granted++
 		}
-		var found bool
-		if err := client.Client().CallContext(t.Context(), &found, "evm_revert", id); err != nil || !found {
-			t.Fatalf("reverting over the WebSocket: %t, %v", found, err)
-		}
-		if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
-			t.Fatal(err)
-		}
-		d.get("evm_mine")
-		hear(6)
-		if h := <-late; h.Number.Uint64() != 6 {
-			t.Fatalf("a subscription to what came after block 7 hears of block %d", h.Number)
-		}
-		second.Unsubscribe()
-		if err := client.Client().CallContext(t.Context(), &found, "evm_revert", id); err != nil || !found {
-			t.Fatalf("reverting over the WebSocket: %t, %v", found, err)
-		}
-		if err := client.Client().CallContext(t.Context(), &id, "evm_snapshot"); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if granted != 20 {
+		t.Errorf("%d addresses got something at once", granted)
 	}
 }

@@ -20,6 +20,8 @@ const (
 	// ownWait is how long the server waits for a transaction of its own: blocks of networks for tests take
 	// milliseconds.
 	ownWait = 20 * time.Second
+	// ownLook is how often it looks whether another transaction has taken the place of its own.
+	ownLook = 100 * time.Millisecond
 	// ownTries is how often it sends one whose nonce another node, with the same key, was quicker to use.
 	ownTries = 5
 )
@@ -53,7 +55,7 @@ func (a *sender) send(ctx context.Context, to common.Address, value *big.Int, da
 		if err != nil {
 			return common.Hash{}, err
 		}
-		o, err := a.s.submitAndWait(ctx, tx, ownWait)
+		o, err := a.submit(ctx, tx)
 		if err == nil && o.drop != nil {
 			err = o.drop.Reason.Err()
 		}
@@ -66,6 +68,37 @@ func (a *sender) send(ctx context.Context, to common.Address, value *big.Int, da
 			return common.Hash{}, fmt.Errorf("transaction %s failed in block %d", tx.Hash(), o.height)
 		}
 		return tx.Hash(), nil
+	}
+}
+
+// submit submits a transaction and waits for its outcome, or until another has used its nonce.
+func (a *sender) submit(ctx context.Context, tx *ledger.Transaction) (outcome, error) {
+	s := a.s
+	result, cancel := s.recent.wait(tx.Hash())
+	defer cancel()
+	if err := s.cfg.Chain.Submit(ctx, tx); err != nil {
+		return outcome{}, refused(err)
+	}
+	requestOf(ctx).idle()
+	defer requestOf(ctx).waiting(ctx)()
+	timer, look := time.NewTimer(ownWait), time.NewTicker(ownLook)
+	defer timer.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case o := <-result:
+			return o, nil
+		case <-look.C:
+			if r, gone := s.cfg.Pool.Removed(tx.Hash()); gone && r.Reason == txpool.NonceUsed {
+				return outcome{}, ledger.ErrNonceTooLow
+			}
+		case <-timer.C:
+			return outcome{}, errNotYet
+		case <-s.stopping:
+			return outcome{}, errNotYet
+		case <-ctx.Done():
+			return outcome{}, ctx.Err()
+		}
 	}
 }
 
