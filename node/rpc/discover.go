@@ -215,6 +215,7 @@ func (s *schemas) fields(t reflect.Type, properties schema, required *[]string) 
 			tag = f.Name
 		}
 		properties[tag] = s.of(f.Type)
+		*required = slices.DeleteFunc(*required, func(name string) bool { return name == tag }) // an embedded one that is hidden
 		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
 			*required = append(*required, tag)
 		}

@@ -249,6 +249,7 @@ func New(cfg Config) (*Server, error) {
 	s.registry.SetHTTPBodyLimit(cfg.MaxBodyBytes)
 	s.apis = map[string]any{
 		"eth": &ethAPI{s}, "net": &netAPI{s}, "web3": &web3API{s}, "txpool": &txpoolAPI{s}, "tercet": s.tercet(), "rpc": &rpcAPI{s}, "debug": &debugAPI{s},
+		"ots": &otsAPI{s}, "erigon": &erigonAPI{s},
 	}
 	if s.developer, err = newDeveloper(s); err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func TestServer_constantAnswers(t *testing.T) {
 		{"eth_getLogs", []any{map[string]any{"fromBlock": "0x0", "toBlock": "latest", "address": addr(bob), "topics": []any{nil, []any{common.Hash{1}}}}}, `[]`},
 		{"txpool_status", nil, `{"pending":"0x0","queued":"0x0"}`},
 		{"txpool_content", nil, `{"pending":{},"queued":{}}`},
-		{"rpc_modules", nil, `{"debug":"1.0","eth":"1.0","net":"1.0","rpc":"1.0","tercet":"1.0","txpool":"1.0","web3":"1.0"}`},
+		{"rpc_modules", nil, `{"debug":"1.0","erigon":"1.0","eth":"1.0","net":"1.0","ots":"1.0","rpc":"1.0","tercet":"1.0","txpool":"1.0","web3":"1.0"}`},
 	} {
 		t.Run(tc.method, func(t *testing.T) {
 			if got := c.result(tc.method, tc.params...); got != tc.want {

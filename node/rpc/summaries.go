@@ -69,6 +69,21 @@ var summaries = map[string]summary{
 	"eth_unsubscribe":                 {"Ends a subscription.", "subscription"},
 	"eth_uninstallFilter":             {"Removes a filter and says whether there was one.", "filter"},
 
+	"erigon_getHeaderByNumber": {"A block without its transactions; null if unknown.", "block"},
+
+	"ots_getApiLevel":                    {"The version of the ots_ methods, for Otterscan.", ""},
+	"ots_getBlockDetails":                {"A block without its transactions, and what was paid for it; null if unknown.", "block"},
+	"ots_getBlockDetailsByHash":          {"A block without its transactions, and what was paid for it; null if unknown.", "hash"},
+	"ots_getBlockTransactions":           {"A page of the transactions of a block, page 0 being the last; null if unknown.", "block page size"},
+	"ots_getContractCreator":             {"Who created a contract, and by which transaction; null for no contract.", "address"},
+	"ots_getInternalOperations":          {"The values that a transaction's contracts moved, and the contracts that they created.", "hash"},
+	"ots_getTransactionBySenderAndNonce": {"The hash of a sender's executed transaction with a nonce; null if there is none.", "sender nonce"},
+	"ots_getTransactionError":            {"The revert data of a transaction.", "hash"},
+	"ots_hasCode":                        {"Whether an account is a contract.", "address block"},
+	"ots_searchTransactionsAfter":        {"The oldest transactions from or to an account above a height.", "address after size"},
+	"ots_searchTransactionsBefore":       {"The newest transactions from or to an account below a height; 0 is the end.", "address before size"},
+	"ots_traceTransaction":               {"The calls of a transaction in their order.", "hash"},
+
 	"net_listening": {"Always true.", ""},
 	"net_peerCount": {"How many peers are connected.", ""},
 	"net_version":   {"The chain id in decimal.", ""},
@@ -149,6 +164,8 @@ func baseSchemas() *schemas {
 	s.name("mineOptions", schema{"description": "a timestamp, or an object with timestamp and blocks", "type": []string{"string", "integer", "object"}},
 		reflect.TypeFor[mineOptions]())
 	s.name("BlockNumberOrTag", text("^(latest|safe|finalized|pending|earliest|0x(0|[1-9a-f][0-9a-f]*))$"), reflect.TypeFor[gethrpc.BlockNumber]())
+	s.name("Null", schema{"type": "null"}, reflect.TypeFor[absent]())
+	s.name("LooseBlockNumber", schema{"description": "a number, in hex or not, or a tag", "type": []string{"string", "integer"}}, reflect.TypeFor[looseNumber]())
 	s.name("BlockNumberOrTagOrHash", schema{"description": "a number or tag, or an object with blockNumber or blockHash (EIP-1898)", "type": []string{"string", "object"}},
 		reflect.TypeFor[gethrpc.BlockNumberOrHash]())
 	s.name("OneOrMore", schema{"description": "hex, a list of hex, or null for any", "type": []string{"string", "array", "null"}}, reflect.TypeFor[oneOrMore]())

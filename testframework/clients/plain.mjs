@@ -110,7 +110,7 @@ export async function plainFlows(net) {
       equal(await rpc(url, "eth_getUncleCountByBlockNumber", number), "0x0", "uncles");
     },
     "error: unknown method": async () => {
-      for (const method of ["eth_noSuchMethod", "admin_peers", "debug_traceTransaction", "personal_listAccounts"]) {
+      for (const method of ["eth_noSuchMethod", "admin_peers", "trace_block", "personal_listAccounts"]) {
         const error = await fails(() => rpc(url, method), method);
         truthy(error instanceof RpcError, `no JSON-RPC error: ${error}`);
         equal(error.code, -32601, `code of ${method}`);
